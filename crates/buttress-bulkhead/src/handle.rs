@@ -1,0 +1,293 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use buttress_core::{
+    Condition, ConfigError, Error, Fact, Inspect, Name, Observer, Reason, Rejected, Value, Verdict,
+};
+use buttress_sync::Striped;
+use tokio::sync::Notify;
+
+use crate::config::{BulkheadBuilder, Config, validate_max_concurrent};
+use crate::event::Event;
+use crate::layer::RefusingBulkheadLayer;
+use crate::permit::Permit;
+use crate::snapshot::Snapshot;
+use crate::state::{Refusal, Slots};
+
+/// Bounds how many calls are inside a dependency at once, so that one that hangs cannot use up what others need.
+///
+/// The handle owns the state; clones share it, and so do the services of every layer made from it. Give each dependency a
+/// bulkhead of its own.
+///
+/// # Examples
+/// ```
+/// use buttress_bulkhead::Bulkhead;
+///
+/// let bulkhead = Bulkhead::builder("reports").max_concurrent(1).build();
+/// let stack = tower::ServiceBuilder::new().layer(bulkhead.refusing_layer());
+///
+/// let inside = bulkhead.try_acquire()?;
+/// assert!(bulkhead.try_acquire().is_err());
+/// drop(inside);
+/// assert!(bulkhead.try_acquire().is_ok());
+/// # let _ = stack;
+/// # Ok::<(), buttress_core::Rejected>(())
+/// ```
+/// Blocking work holds its slot for as long as it really runs when the permit goes with it:
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use buttress_bulkhead::Bulkhead;
+/// use buttress_core::{Settle, Verdict};
+///
+/// let bulkhead = Bulkhead::builder("thumbnails").max_concurrent(4).build();
+/// let permit = bulkhead.try_acquire()?;
+/// tokio::task::spawn_blocking(move || {
+///     // … work that nobody can stop …
+///     permit.settle(Verdict::Success);
+/// })
+/// .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Bulkhead(Arc<Shared>);
+
+pub(crate) struct Shared {
+    name: Name,
+    slots: Slots,
+    ended: Striped<{ Ending::KINDS }>,
+    rejected: AtomicU64,
+    config: Config,
+    observer: Option<Box<dyn Observer<Event>>>,
+    drained: Notify,
+}
+
+/// What is counted of a call that ended: the place of its counter.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending(usize);
+
+impl Ending {
+    const KINDS: usize = 3;
+    const SUCCEEDED: Self = Self(0);
+    const FAILED: Self = Self(1);
+    pub(crate) const NEUTRAL: Self = Self(2);
+
+    #[inline]
+    pub(crate) const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::SUCCEEDED,
+            Verdict::Neutral => Self::NEUTRAL,
+            _ => Self::FAILED,
+        }
+    }
+}
+
+impl Bulkhead {
+    /// Configures a bulkhead of this name.
+    pub fn builder(name: impl Into<Name>) -> BulkheadBuilder {
+        BulkheadBuilder::new(name.into())
+    }
+
+    pub(crate) fn from_config(
+        name: Name,
+        config: Config,
+        observer: Option<Box<dyn Observer<Event>>>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            name,
+            slots: Slots::new(config.max_concurrent),
+            ended: Striped::new(),
+            rejected: AtomicU64::new(0),
+            config,
+            observer,
+            drained: Notify::new(),
+        }))
+    }
+
+    /// Stands before a service and refuses at once when it is full. Every layer made here shares this bulkhead.
+    #[must_use]
+    pub fn refusing_layer(&self) -> RefusingBulkheadLayer {
+        RefusingBulkheadLayer::of(self.clone())
+    }
+
+    /// Takes a slot, or refuses; never waits.
+    ///
+    /// # Errors
+    /// [`Reason::Overloaded`] when no slot is free, [`Reason::Unavailable`] when the bulkhead was closed.
+    ///
+    /// # Cancel safety
+    /// The permit frees its slot when it is settled or dropped, whichever comes first.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        match self.0.slots.try_take() {
+            Ok(()) => Ok(Permit::new(Arc::clone(&self.0))),
+            Err(refusal) => Err(self.0.refuse(refusal)),
+        }
+    }
+
+    /// Runs a future in a slot. Nothing happens before the first poll; a refusal drops the future unpolled.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when there is no slot, [`Error::Inner`] with the future's own error otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropping the returned future drops `future` and frees the slot.
+    pub async fn run<F, T, E>(&self, future: F) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::error::Error + 'static,
+    {
+        buttress_core::run(|| self.try_acquire(), future).await
+    }
+
+    /// Changes how many calls may be inside. Calls that are inside stay; while they are more than the new limit, nobody
+    /// gets in.
+    ///
+    /// # Errors
+    /// When the limit is zero or above 1 000 000; the old one stays.
+    pub fn resize(&self, max_concurrent: u32) -> Result<(), ConfigError> {
+        validate_max_concurrent(max_concurrent)?;
+        self.0.slots.resize(max_concurrent);
+        self.0.tell(Event::Resized { max_concurrent });
+        Ok(())
+    }
+
+    /// Lets nobody in any more. Calls that are inside stay; [`drained`](Self::drained) waits for them.
+    pub fn close(&self) {
+        self.0.slots.close();
+        self.0.tell(Event::Closed);
+    }
+
+    /// Waits until no call is inside. Others may get in meanwhile, and right after, unless the bulkhead was closed.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again at any time; any number of tasks may wait.
+    pub async fn drained(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.0.drained.notified());
+            told.as_mut().enable();
+            if self.0.slots.watch().in_flight() == 0 {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// The figures of this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+
+    /// The bulkhead's name.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.0.name
+    }
+}
+
+impl Shared {
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, refusal: Refusal) -> Rejected {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        let reason = match refusal {
+            Refusal::Full => Reason::Overloaded,
+            Refusal::Closed => Reason::Unavailable,
+        };
+        let rejected = Rejected::new(reason, self.name).with_retry_after(self.config.retry_after);
+        if let Some(observer) = &self.observer {
+            observer.observe(&Event::Refused { rejected });
+        }
+        rejected
+    }
+
+    /// Ends a call: its slot is free.
+    #[inline]
+    pub(crate) fn end(&self, ending: Ending) {
+        self.ended.add(ending.0);
+        if self.slots.give_back() {
+            self.announce_drained();
+        }
+    }
+
+    #[cold]
+    fn announce_drained(&self) {
+        self.slots.unwatch();
+        self.drained.notify_waiters();
+    }
+
+    #[cold]
+    fn tell(&self, event: Event) {
+        tracing::info!(target: "buttress::bulkhead", name = %self.name, ?event);
+        if let Some(observer) = &self.observer {
+            observer.observe(&event);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let occupancy = self.slots.occupancy();
+        let [succeeded, failed, neutral] = self.ended.sums();
+        let (active, limit) = (occupancy.in_flight(), occupancy.limit());
+        Snapshot {
+            name: self.name,
+            active_calls: active,
+            max_concurrent: limit,
+            queued_calls: 0,
+            rejected_calls: self.rejected.load(Ordering::Relaxed),
+            utilization_percent: 100.0 * f64::from(active) / f64::from(limit),
+            success_count: succeeded,
+            failure_count: failed,
+            neutral_count: neutral,
+            closed: occupancy.is_closed(),
+        }
+    }
+}
+
+impl Inspect for Bulkhead {
+    fn name(&self) -> Name {
+        self.0.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "bulkheads"
+    }
+
+    fn condition(&self) -> Condition {
+        let snapshot = self.snapshot();
+        if snapshot.closed {
+            Condition::Down
+        } else if snapshot.active_calls >= snapshot.max_concurrent {
+            Condition::Degraded
+        } else {
+            Condition::Up
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let snapshot = self.snapshot();
+        vec![
+            ("active_calls", Value::Count(snapshot.active_calls.into())),
+            (
+                "max_concurrent",
+                Value::Count(snapshot.max_concurrent.into()),
+            ),
+            ("queued_calls", Value::Count(snapshot.queued_calls.into())),
+            ("rejected_calls", Value::Count(snapshot.rejected_calls)),
+            (
+                "utilization_percent",
+                Value::Number(snapshot.utilization_percent),
+            ),
+        ]
+    }
+}
+
+impl fmt::Debug for Bulkhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulkhead")
+            .field("name", &self.0.name)
+            .field("slots", &self.0.slots.occupancy())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! Every interleaving of three threads, two preemptions.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::Slots;
+
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(test);
+}
+
+/// Two callers and a resize: nobody gets in above the limit that holds when it gets in.
+// proves: PB-1
+#[test]
+fn a_resize_beside_two_callers_lets_nobody_in_above_the_limit() {
+    model(|| {
+        let slots = Arc::new(Slots::new(2));
+        let call = |slots: Arc<Slots>| {
+            move || {
+                let taken = slots.try_take().is_ok();
+                if taken {
+                    let seen = slots.occupancy();
+                    assert!(seen.in_flight() <= 2);
+                    let _ = slots.give_back();
+                }
+                taken
+            }
+        };
+        let callers = [(); 2].map(|()| thread::spawn(call(slots.clone())));
+        slots.resize(1);
+        // Whoever is inside now was inside before, or got in under the limit of one.
+        let before = slots.occupancy().in_flight();
+        let mine = slots.try_take().is_ok();
+        assert!(!mine || before <= 1);
+        if mine {
+            let _ = slots.give_back();
+        }
+        for caller in callers {
+            let _ = caller.join().unwrap();
+        }
+        assert_eq!(
+            (slots.occupancy().in_flight(), slots.occupancy().limit()),
+            (0, 1)
+        );
+    });
+}
+
+/// One slot, three callers: never two inside.
+// proves: A-2, PB-1
+#[test]
+fn one_slot_holds_one_call() {
+    model(|| {
+        let slots = Arc::new(Slots::new(1));
+        let inside = Arc::new(buttress_sync::atomic::AtomicU32::new(0));
+        let call = |slots: Arc<Slots>, inside: Arc<buttress_sync::atomic::AtomicU32>| {
+            use buttress_sync::atomic::Ordering::SeqCst;
+            move || {
+                if slots.try_take().is_ok() {
+                    assert_eq!(inside.fetch_add(1, SeqCst), 0);
+                    inside.fetch_sub(1, SeqCst);
+                    let _ = slots.give_back();
+                }
+            }
+        };
+        let callers = [(); 2].map(|()| thread::spawn(call(slots.clone(), inside.clone())));
+        call(slots.clone(), inside.clone())();
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        assert_eq!(slots.occupancy().in_flight(), 0);
+    });
+}
+
+/// Somebody waits for the last call while two leave: exactly one of the two learns of it, or the watcher sees none inside.
+#[test]
+fn the_last_to_leave_tells_the_watcher() {
+    model(|| {
+        let slots = Arc::new(Slots::new(2));
+        let taken = slots.try_take().is_ok() && slots.try_take().is_ok();
+        assert!(taken);
+        let leavers = [(); 2].map(|()| {
+            let slots = slots.clone();
+            thread::spawn(move || slots.give_back())
+        });
+        let inside = slots.watch().in_flight();
+        let told = leavers.into_iter().map(|leaver| leaver.join().unwrap());
+        let told = told.filter(|&last| last).count();
+        assert_eq!(told, usize::from(inside > 0), "{inside} were inside");
+    });
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod config;
+mod event;
+mod handle;
+mod layer;
+mod permit;
+mod probe;
+mod shared;
+mod snapshot;
+mod state;
+mod telling;
+mod window;
+
+pub use crate::builder::CircuitBreakerBuilder;
+pub use crate::event::{Cause, Event, Probes, Story};
+pub use crate::handle::CircuitBreaker;
+pub use crate::layer::CircuitBreakerLayer;
+pub use crate::permit::Permit;
+pub use crate::probe::OnProbe;
+pub use crate::snapshot::{Snapshot, State};
+pub use crate::window::Window;

@@ -1,0 +1,162 @@
+//! The machine: modes, what each does with a call, and the way from one to the next. No clock, no chance, no task.
+//!
+//! One word says the mode and the generation. While it says "closed", admitting a call is a load of it, and settling a call
+//! touches only words that carry the generation they belong to; a lock is taken for transitions and probes alone.
+
+use std::time::Duration;
+
+use buttress_sync::atomic::{AtomicU64, Ordering};
+use buttress_sync::{Mutex, MutexGuard};
+
+use crate::config::Config;
+use crate::event::Story;
+
+mod admission;
+mod call_window;
+mod moment;
+mod outcome;
+mod round;
+mod settlement;
+mod streak;
+mod tally;
+mod time_window;
+mod transition;
+mod word;
+
+#[cfg(all(test, buttress_loom))]
+mod loom_tests;
+#[cfg(all(test, not(buttress_loom)))]
+mod model;
+#[cfg(all(test, not(buttress_loom)))]
+mod tests;
+
+pub(crate) use self::admission::Admission;
+use self::call_window::CallWindow;
+pub(crate) use self::call_window::MOST_CALLS;
+pub(crate) use self::moment::Moment;
+pub(crate) use self::outcome::Outcome;
+use self::round::Round;
+use self::streak::Streak;
+use self::tally::{Rule, Tally};
+use self::time_window::TimeWindow;
+pub(crate) use self::time_window::{LONGEST as LONGEST_WINDOW, SHORTEST as SHORTEST_WINDOW};
+use self::word::Word;
+pub(crate) use self::word::{Entry, Mode};
+
+/// The state of a circuit breaker.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    word: AtomicU64,
+    /// When the present mode ends: the open time, the ramp, or the first moment at which another probe may find room.
+    until: AtomicU64,
+    refused: AtomicU64,
+    streak: Streak,
+    calls: Option<(CallWindow, Rule)>,
+    time: Option<(TimeWindow, Rule)>,
+    config: Config,
+    outage: Mutex<Outage>,
+}
+
+/// What only transitions and probes need.
+#[derive(Debug)]
+struct Outage {
+    round: Round,
+    story: Story,
+    opened_at: Moment,
+    refused_before: u64,
+    changed_at: Moment,
+}
+
+/// The machine's own figures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) mode: Mode,
+    pub(crate) generation: u32,
+    pub(crate) consecutive_failures: u32,
+    pub(crate) refused: u64,
+    pub(crate) failure_rate: f64,
+    pub(crate) slow_rate: f64,
+    pub(crate) probes_in_flight: usize,
+    pub(crate) open_for: Option<Duration>,
+    pub(crate) changed_at: Moment,
+}
+
+impl Machine {
+    pub(crate) fn new(config: Config) -> Self {
+        let word = Word::new(0, Mode::Closed);
+        let minimum_calls = config.minimum_calls();
+        let rule = |failed, slow| Rule {
+            minimum_calls,
+            failed,
+            slow,
+        };
+        Self {
+            word: AtomicU64::new(word.bits()),
+            until: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            streak: Streak::new(word.generation()),
+            calls: config.calls.map(|window| {
+                let slots = CallWindow::new(window.size, word.generation());
+                (slots, rule(window.failed, window.slow))
+            }),
+            time: config.time.map(|window| {
+                let buckets = TimeWindow::new(window.size, word.generation());
+                (buckets, rule(window.failed, window.slow))
+            }),
+            outage: Mutex::new(Outage::new(&config)),
+            config,
+        }
+    }
+
+    pub(crate) fn figures(&self, now: Moment) -> Figures {
+        let outage: MutexGuard<'_, Outage> = self.outage.lock();
+        let word = self.word();
+        let calls = self
+            .calls
+            .as_ref()
+            .map(|(window, _)| window.tally())
+            .unwrap_or_default();
+        let time = self
+            .time
+            .as_ref()
+            .map(|(window, _)| window.tally(now))
+            .unwrap_or_default();
+        let larger = |rate: fn(Tally) -> f64| rate(calls).max(rate(time));
+        Figures {
+            mode: word.mode(),
+            generation: word.generation(),
+            consecutive_failures: self.streak.length(),
+            refused: self.refused.load(Ordering::Relaxed),
+            failure_rate: larger(Tally::failure_rate),
+            slow_rate: larger(Tally::slow_rate),
+            probes_in_flight: outage.round.in_flight(),
+            open_for: (word.mode() == Mode::Open).then(|| self.until().since(now)),
+            changed_at: outage.changed_at,
+        }
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    #[inline]
+    fn word(&self) -> Word {
+        Word::from_bits(self.word.load(Ordering::Acquire))
+    }
+
+    fn until(&self) -> Moment {
+        Moment::from_nanos(self.until.load(Ordering::Acquire))
+    }
+}
+
+impl Outage {
+    fn new(config: &Config) -> Self {
+        Self {
+            round: Round::new(config.probes, config.successes_to_close, config.probe_limit),
+            story: Story::default(),
+            opened_at: Moment::START,
+            refused_before: 0,
+            changed_at: Moment::START,
+        }
+    }
+}

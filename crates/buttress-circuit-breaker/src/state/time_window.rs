@@ -1,0 +1,197 @@
+use std::time::Duration;
+
+use buttress_sync::atomic::{AtomicU64, Ordering};
+
+use super::moment::{Moment, nanos};
+use super::outcome::Outcome;
+use super::tally::Tally;
+
+/// The settled calls of the last W, in sixteen buckets of W/15: the present one and fifteen whole ones.
+///
+/// A result younger than W has full weight, one older than W + W/15 has none, whatever the traffic. Recording costs one
+/// compare-and-swap, and nothing depends on how many calls the window holds. Buckets are numbered through; each carries
+/// the low bits of its number as a tag, so that an old bucket is replaced by the first call of a new one, and a late
+/// writer changes nothing. A new generation skips sixteen numbers: all that older ones have written lies outside its
+/// window, then and later.
+///
+/// * `calls`: `number:16 | calls:24 | failed:24`; a bucket with 2^24 calls counts no more of them;
+/// * `slow`: `number:16 | 0:24 | slow:24`.
+#[derive(Debug)]
+pub(crate) struct TimeWindow {
+    width: u64,
+    /// `generation:32 | offset:32`: what this generation adds to the number of a bucket.
+    base: AtomicU64,
+    /// The latest bucket that took a call.
+    latest: AtomicU64,
+    /// The latest bucket that took a failed or slow call.
+    latest_bad: AtomicU64,
+    calls: [AtomicU64; BUCKETS],
+    slow: [AtomicU64; BUCKETS],
+}
+
+const BUCKETS: usize = 16;
+const SPAN: u64 = BUCKETS as u64;
+
+/// The shortest window. A shorter one would hold no two calls; it also keeps the numbers of buckets far from overflow.
+pub(crate) const SHORTEST: Duration = Duration::from_micros(1);
+/// The longest window. A longer one would be a memory of what is no longer true.
+pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
+
+impl TimeWindow {
+    pub(crate) fn new(window: Duration, generation: u32) -> Self {
+        let unused = |_| AtomicU64::new(0);
+        Self {
+            width: nanos(window.max(SHORTEST)).div_ceil(SPAN - 1),
+            base: AtomicU64::new(base(generation, SPAN)),
+            latest: AtomicU64::new(SPAN),
+            latest_bad: AtomicU64::new(0),
+            calls: std::array::from_fn(unused),
+            slow: std::array::from_fn(unused),
+        }
+    }
+
+    /// Starts anew for the calls of `generation`.
+    pub(crate) fn restart(&self, generation: u32) {
+        let offset = offset(self.base.load(Ordering::Acquire));
+        self.base
+            .swap(base(generation, offset + SPAN), Ordering::AcqRel);
+    }
+
+    /// The sums over the window that ends at `now`.
+    pub(crate) fn tally(&self, now: Moment) -> Tally {
+        self.tally_at(self.bucket_at(now, offset(self.base.load(Ordering::Acquire))))
+    }
+
+    /// Takes the call into the window.
+    ///
+    /// The sums come back only when they can have reached a limit: a good call lowers every rate, so they are looked at
+    /// when something bad is in the window and a bucket left it, or when the calls may just have become enough to judge.
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        generation: u32,
+        outcome: Outcome,
+        now: Moment,
+        minimum_calls: u64,
+    ) -> Option<Tally> {
+        let base = self.base.load(Ordering::Acquire);
+        if base >> 32 != u64::from(generation) {
+            return None;
+        }
+        let bucket = self.bucket_at(now, offset(base));
+        let latest = self.latest.load(Ordering::Relaxed);
+        if bucket > latest {
+            self.enter(bucket, latest);
+        }
+        let in_bucket = add(
+            self.calls.get(place(bucket))?,
+            bucket,
+            CALL | failed(outcome),
+        )?;
+        let bad = outcome.failed() || outcome.slow();
+        if bad {
+            self.record_bad(bucket, outcome)?;
+        }
+        let may_have_changed = bad || bucket > latest || in_bucket <= minimum_calls;
+        (may_have_changed && self.has_bad(bucket)).then(|| self.tally_at(bucket))
+    }
+
+    #[cold]
+    fn record_bad(&self, bucket: u64, outcome: Outcome) -> Option<()> {
+        self.latest_bad.fetch_max(bucket, Ordering::AcqRel);
+        if outcome.slow() {
+            add(self.slow.get(place(bucket))?, bucket, 1)?;
+        }
+        Some(())
+    }
+
+    fn has_bad(&self, bucket: u64) -> bool {
+        self.latest_bad.load(Ordering::Acquire) + SPAN > bucket
+    }
+
+    #[inline]
+    const fn bucket_at(&self, now: Moment, offset: u64) -> u64 {
+        now.nanos() / self.width + offset
+    }
+
+    /// Moves on to a new bucket. After a window without a call every bucket is forgotten outright: a tag has 16 bits, and
+    /// after a long enough pause an old one would look new. What others have written meanwhile is left alone.
+    #[cold]
+    fn enter(&self, bucket: u64, latest: u64) {
+        let words = || self.calls.iter().chain(&self.slow);
+        let before = words().map(|word| word.load(Ordering::Acquire));
+        let mut seen = [0; 2 * BUCKETS];
+        std::iter::zip(&mut seen, before).for_each(|(slot, word)| *slot = word);
+        let won = self
+            .latest
+            .compare_exchange(latest, bucket, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if won && bucket - latest >= SPAN {
+            let forgotten = tag(bucket.wrapping_sub(SPAN)) << TAG;
+            for (word, seen) in std::iter::zip(words(), seen) {
+                let _ = word.compare_exchange(seen, forgotten, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn tally_at(&self, bucket: u64) -> Tally {
+        let sum = |words: &[AtomicU64; BUCKETS]| {
+            let live = words.iter().map(|word| word.load(Ordering::Acquire));
+            live.filter(|word| tag(bucket).wrapping_sub(word >> TAG) & TAG_MASK < SPAN)
+                .fold((0, 0), |(upper, lower), word| {
+                    (upper + (word >> 24 & FIELD), lower + (word & FIELD))
+                })
+        };
+        let (calls, failed) = sum(&self.calls);
+        let (_, slow) = sum(&self.slow);
+        Tally {
+            calls,
+            failed,
+            slow,
+        }
+    }
+}
+
+const TAG: u32 = 48;
+const TAG_MASK: u64 = 0xffff;
+const FIELD: u64 = (1 << 24) - 1;
+const CALL: u64 = 1 << 24;
+
+const fn base(generation: u32, offset: u64) -> u64 {
+    (generation as u64) << 32 | offset & 0xffff_ffff
+}
+
+const fn offset(base: u64) -> u64 {
+    base & 0xffff_ffff
+}
+
+const fn tag(bucket: u64) -> u64 {
+    bucket & TAG_MASK
+}
+
+#[inline]
+const fn place(bucket: u64) -> usize {
+    (bucket % SPAN) as usize
+}
+
+const fn failed(outcome: Outcome) -> u64 {
+    outcome.failed() as u64
+}
+
+/// Adds to a bucket's word and tells how many calls it holds now; `None` when it is full, or a later bucket took the word.
+#[inline]
+fn add(word: &AtomicU64, bucket: u64, amount: u64) -> Option<u64> {
+    let mut seen = word.load(Ordering::Acquire);
+    loop {
+        let next = match (seen >> TAG).wrapping_sub(tag(bucket)) & TAG_MASK {
+            0 if seen >> 24 & FIELD == FIELD => return None,
+            0 => seen + amount,
+            ahead if ahead < TAG_MASK / 2 => return None,
+            _ => tag(bucket) << TAG | amount,
+        };
+        match word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(next >> 24 & FIELD),
+            Err(now) => seen = now,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The moment after which nobody waits for the answer any more.
+///
+/// Set by whoever knows it, in the request's extensions over HTTP; no layer queues, retries or starts what cannot finish in
+/// time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Deadline(Instant);
+
+/// A wait that outlasts every program: what [`Deadline::after`] takes a longer one for.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+impl Deadline {
+    /// The deadline at this moment.
+    #[must_use]
+    pub const fn at(instant: Instant) -> Self {
+        Self(instant)
+    }
+
+    /// The deadline this long after `now`; a hundred years, if that is nearer.
+    #[must_use]
+    pub fn after(now: Instant, wait: Duration) -> Self {
+        Self(now.checked_add(wait.min(FOREVER)).unwrap_or(now))
+    }
+
+    /// The moment itself.
+    #[must_use]
+    pub const fn instant(self) -> Instant {
+        self.0
+    }
+
+    /// How long is left at `now`; zero once it has passed.
+    #[must_use]
+    pub fn remaining(self, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now)
+    }
+
+    /// Whether nobody waits any more at `now`.
+    #[must_use]
+    pub fn has_passed(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+}
+
+/// How much a call matters, compared with others that want the same slot.
+///
+/// Never read from a header, unless the application maps one in code. Ordered: `Critical` is the greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "five classes, each with a queue of its own")]
+pub enum Priority {
+    /// Work that nobody is waiting for.
+    Background,
+    /// Work that can wait longer than the rest.
+    Low,
+    /// What a call is when nobody says anything.
+    #[default]
+    Normal,
+    /// Work that goes before the rest.
+    High,
+    /// Work that the business lives on.
+    Critical,
+}
+
+/// What a layer may write onto a request that it lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mark {
+    /// This call finds out whether a broken dependency is well again.
+    Probe,
+}
+
+/// What a protocol knows of a request, and may write onto it.
+///
+/// Everything has a default that says "unknown" and writes nothing.
+pub trait RequestContext<Req: ?Sized> {
+    /// The moment after which nobody waits for the answer.
+    fn deadline(&self, request: &Req) -> Option<Deadline> {
+        let _ = request;
+        None
+    }
+
+    /// How much the call matters; `None` counts as [`Priority::Normal`].
+    fn priority(&self, request: &Req) -> Option<Priority> {
+        let _ = request;
+        None
+    }
+
+    /// Writes a mark onto the request.
+    fn stamp(&self, request: &mut Req, mark: Mark) {
+        let _ = (request, mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_takes_any_wait() {
+        let now = Instant::now();
+        assert_eq!(Deadline::after(now, Duration::ZERO).remaining(now), Duration::ZERO);
+        assert!(Deadline::after(now, Duration::ZERO).has_passed(now));
+        assert!(Deadline::after(now, Duration::MAX).remaining(now) >= Duration::from_secs(1 << 31));
+    }
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod classify;
+mod config_error;
+mod context;
+mod error;
+mod gate;
+mod guarded;
+mod inspect;
+mod name;
+mod observe;
+mod permit;
+mod protocol;
+mod rejected;
+mod run;
+mod verdict;
+mod widen;
+
+pub use crate::classify::{ByResult, Chosen, Classify, Reclassify, by};
+pub use crate::config_error::ConfigError;
+pub use crate::context::{Deadline, Mark, Priority, RequestContext};
+pub use crate::error::{Error, Rejectable, find_rejection};
+pub use crate::gate::Gate;
+pub use crate::guarded::{Guarded, GuardedFuture};
+pub use crate::inspect::{Condition, Fact, Inspect, Value};
+pub use crate::name::Name;
+pub use crate::observe::Observer;
+pub use crate::permit::{Completion, Settle};
+pub use crate::protocol::{Adopt, Plain};
+pub use crate::rejected::{Reason, Refusal, Rejected};
+pub use crate::run::run;
+pub use crate::verdict::{Again, Verdict};
+pub use crate::widen::{Widen, WidenFuture, WidenLayer};

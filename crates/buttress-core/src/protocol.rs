@@ -1,0 +1,92 @@
+use crate::{ByResult, Chosen, Classify, Completion, Reclassify, RequestContext, Settle};
+
+/// The protocol of calls that know nothing of HTTP: over when their future returns, judged by their `Result`.
+///
+/// What every layer starts with. `.http()` and `.grpc()` of `buttress-http` put another in its place; the classifier can be
+/// chosen with a layer's `classify`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain<C = ByResult>(C);
+
+impl Plain {
+    /// The protocol with its usual classifier, [`ByResult`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(ByResult)
+    }
+}
+
+impl<C> Reclassify for Plain<C> {
+    type With<D> = Plain<D>;
+
+    fn with<D>(self, classifier: D) -> Plain<D> {
+        Plain(classifier)
+    }
+}
+
+impl<C, T, E, P> Completion<T, E, P> for Plain<C>
+where
+    C: Classify<T, E>,
+    P: Settle,
+{
+    type Output = T;
+
+    #[inline]
+    fn complete(&self, permit: P, result: Result<T, E>) -> Result<T, E> {
+        permit.settle(self.0.classify(result.as_ref()));
+        result
+    }
+}
+
+impl<C, Req: ?Sized> RequestContext<Req> for Plain<C> {}
+
+/// Takes on the protocol `Q` where none has been chosen yet.
+///
+/// Protocols implement it, layers pass it on to theirs, tuples to each of their layers. A protocol that was chosen stays,
+/// and so does a classifier: adopting decides only what nobody has decided.
+pub trait Adopt<Q> {
+    /// The same thing, with protocol `Q` where none was chosen.
+    type Adopted;
+
+    /// Takes on `protocol` where none was chosen.
+    fn adopt(self, protocol: Q) -> Self::Adopted;
+}
+
+impl<Q> Adopt<Q> for Plain<ByResult> {
+    type Adopted = Q;
+
+    fn adopt(self, protocol: Q) -> Q {
+        protocol
+    }
+}
+
+impl<C, Q: Reclassify> Adopt<Q> for Plain<Chosen<C>> {
+    type Adopted = Q::With<Chosen<C>>;
+
+    fn adopt(self, protocol: Q) -> Self::Adopted {
+        protocol.with(self.0)
+    }
+}
+
+macro_rules! adopt_for_tuples {
+    ($($layer:ident)+) => {
+        impl<Q: Clone, $($layer: Adopt<Q>),+> Adopt<Q> for ($($layer,)+) {
+            type Adopted = ($($layer::Adopted,)+);
+
+            #[expect(non_snake_case, reason = "the variables are named as their types are")]
+            fn adopt(self, protocol: Q) -> Self::Adopted {
+                let ($($layer,)+) = self;
+                ($($layer.adopt(protocol.clone()),)+)
+            }
+        }
+    };
+}
+
+// As many as tower-layer makes layers of tuples, and a user stacks.
+adopt_for_tuples!(A);
+adopt_for_tuples!(A B);
+adopt_for_tuples!(A B C);
+adopt_for_tuples!(A B C D);
+adopt_for_tuples!(A B C D E);
+adopt_for_tuples!(A B C D E F);
+adopt_for_tuples!(A B C D E F G);
+adopt_for_tuples!(A B C D E F G H);

@@ -1,0 +1,31 @@
+use std::future::Future;
+
+use crate::{ByResult, Classify, Error, GuardedFuture, Plain, Rejected, Settle, WidenFuture};
+
+/// Runs a future under a permit: what the `run` of every handle does.
+///
+/// Nothing happens before the first poll. Then `acquire` decides; if it refuses, `future` is dropped without having been
+/// polled. The result is judged by [`ByResult`].
+///
+/// # Errors
+/// [`Error::Rejected`] with the refusal, or [`Error::Inner`] with the error of `future`.
+///
+/// # Cancel safety
+/// Dropping the returned future drops `future` and gives the permit back, unsettled.
+pub async fn run<Permit, F, T, E>(
+    acquire: impl FnOnce() -> Result<Permit, Rejected>,
+    future: F,
+) -> Result<T, Error<E>>
+where
+    Permit: Settle,
+    F: Future<Output = Result<T, E>>,
+    ByResult: Classify<T, Error<E>>,
+    E: std::error::Error + 'static,
+{
+    match acquire() {
+        Ok(permit) => {
+            GuardedFuture::admitted(WidenFuture::new(future), permit, Plain::new()).await
+        }
+        Err(rejected) => Err(Error::Rejected(rejected)),
+    }
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod atomic;
+mod intern;
+mod mutex;
+mod random;
+mod striped;
+
+pub use crate::intern::intern;
+pub use crate::mutex::{Mutex, MutexGuard};
+pub use crate::random::Random;
+pub use crate::striped::Striped;
