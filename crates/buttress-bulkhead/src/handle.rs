@@ -1,20 +1,17 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use buttress_core::{
-    Condition, ConfigError, Error, Fact, Inspect, Name, Observer, Reason, Rejected, Value, Verdict,
+    Condition, ConfigError, Error, Fact, Inspect, Name, Observer, Rejected, Value,
 };
-use buttress_sync::Striped;
-use tokio::sync::Notify;
 
 use crate::config::{BulkheadBuilder, Config, validate_max_concurrent};
 use crate::event::Event;
 use crate::layer::RefusingBulkheadLayer;
 use crate::permit::Permit;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::state::{Refusal, Slots};
 
 /// Bounds how many calls are inside a dependency at once, so that one that hangs cannot use up what others need.
 ///
@@ -53,36 +50,6 @@ use crate::state::{Refusal, Slots};
 #[derive(Clone)]
 pub struct Bulkhead(Arc<Shared>);
 
-pub(crate) struct Shared {
-    name: Name,
-    slots: Slots,
-    ended: Striped<{ Ending::KINDS }>,
-    rejected: AtomicU64,
-    config: Config,
-    observer: Option<Box<dyn Observer<Event>>>,
-    drained: Notify,
-}
-
-/// What is counted of a call that ended: the place of its counter.
-#[derive(Clone, Copy)]
-pub(crate) struct Ending(usize);
-
-impl Ending {
-    const KINDS: usize = 3;
-    const SUCCEEDED: Self = Self(0);
-    const FAILED: Self = Self(1);
-    pub(crate) const NEUTRAL: Self = Self(2);
-
-    #[inline]
-    pub(crate) const fn of(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Success => Self::SUCCEEDED,
-            Verdict::Neutral => Self::NEUTRAL,
-            _ => Self::FAILED,
-        }
-    }
-}
-
 impl Bulkhead {
     /// Configures a bulkhead of this name.
     pub fn builder(name: impl Into<Name>) -> BulkheadBuilder {
@@ -94,15 +61,7 @@ impl Bulkhead {
         config: Config,
         observer: Option<Box<dyn Observer<Event>>>,
     ) -> Self {
-        Self(Arc::new(Shared {
-            name,
-            slots: Slots::new(config.max_concurrent),
-            ended: Striped::new(),
-            rejected: AtomicU64::new(0),
-            config,
-            observer,
-            drained: Notify::new(),
-        }))
+        Self(Arc::new(Shared::new(name, config, observer)))
     }
 
     /// Stands before a service and refuses at once when it is full. Every layer made here shares this bulkhead.
@@ -114,15 +73,16 @@ impl Bulkhead {
     /// Takes a slot, or refuses; never waits.
     ///
     /// # Errors
-    /// [`Reason::Overloaded`] when no slot is free, [`Reason::Unavailable`] when the bulkhead was closed.
+    /// [`Reason::Overloaded`](buttress_core::Reason::Overloaded) when no slot is free, [`Reason::Unavailable`](buttress_core::Reason::Unavailable) when the bulkhead was closed.
     ///
     /// # Cancel safety
     /// The permit frees its slot when it is settled or dropped, whichever comes first.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        match self.0.slots.try_take() {
-            Ok(()) => Ok(Permit::new(Arc::clone(&self.0))),
-            Err(refusal) => Err(self.0.refuse(refusal)),
+        if self.0.slots.try_take() {
+            Ok(Permit::new(Arc::clone(&self.0)))
+        } else {
+            Err(self.0.refuse())
         }
     }
 
@@ -155,8 +115,7 @@ impl Bulkhead {
 
     /// Lets nobody in any more. Calls that are inside stay; [`drained`](Self::drained) waits for them.
     pub fn close(&self) {
-        self.0.slots.close();
-        self.0.tell(Event::Closed);
+        self.0.close();
     }
 
     /// Waits until no call is inside. Others may get in meanwhile, and right after, unless the bulkhead was closed.
@@ -164,14 +123,7 @@ impl Bulkhead {
     /// # Cancel safety
     /// May be dropped and called again at any time; any number of tasks may wait.
     pub async fn drained(&self) {
-        loop {
-            let mut told = std::pin::pin!(self.0.drained.notified());
-            told.as_mut().enable();
-            if self.0.slots.watch().in_flight() == 0 {
-                return;
-            }
-            told.await;
-        }
+        self.0.drained().await;
     }
 
     /// The figures of this moment.
@@ -183,71 +135,13 @@ impl Bulkhead {
     /// The bulkhead's name.
     #[must_use]
     pub fn name(&self) -> Name {
-        self.0.name
-    }
-}
-
-impl Shared {
-    #[cold]
-    #[inline(never)]
-    fn refuse(&self, refusal: Refusal) -> Rejected {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
-        let reason = match refusal {
-            Refusal::Full => Reason::Overloaded,
-            Refusal::Closed => Reason::Unavailable,
-        };
-        let rejected = Rejected::new(reason, self.name).with_retry_after(self.config.retry_after);
-        if let Some(observer) = &self.observer {
-            observer.observe(&Event::Refused { rejected });
-        }
-        rejected
-    }
-
-    /// Ends a call: its slot is free.
-    #[inline]
-    pub(crate) fn end(&self, ending: Ending) {
-        self.ended.add(ending.0);
-        if self.slots.give_back() {
-            self.announce_drained();
-        }
-    }
-
-    #[cold]
-    fn announce_drained(&self) {
-        self.slots.unwatch();
-        self.drained.notify_waiters();
-    }
-
-    #[cold]
-    fn tell(&self, event: Event) {
-        tracing::info!(target: "buttress::bulkhead", name = %self.name, ?event);
-        if let Some(observer) = &self.observer {
-            observer.observe(&event);
-        }
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let occupancy = self.slots.occupancy();
-        let [succeeded, failed, neutral] = self.ended.sums();
-        let (active, limit) = (occupancy.in_flight(), occupancy.limit());
-        Snapshot {
-            name: self.name,
-            active_calls: active,
-            max_concurrent: limit,
-            queued_calls: 0,
-            rejected_calls: self.rejected.load(Ordering::Relaxed),
-            utilization_percent: 100.0 * f64::from(active) / f64::from(limit),
-            success_count: succeeded,
-            failure_count: failed,
-            neutral_count: neutral,
-            closed: occupancy.is_closed(),
-        }
+        self.0.name()
     }
 }
 
 impl Inspect for Bulkhead {
     fn name(&self) -> Name {
-        self.0.name
+        self.0.name()
     }
 
     fn kind(&self) -> &'static str {
@@ -286,7 +180,7 @@ impl Inspect for Bulkhead {
 impl fmt::Debug for Bulkhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead")
-            .field("name", &self.0.name)
+            .field("name", &self.0.name())
             .field("slots", &self.0.slots.occupancy())
             .finish_non_exhaustive()
     }

@@ -5,6 +5,7 @@ mod event;
 mod handle;
 mod layer;
 mod permit;
+mod shared;
 mod snapshot;
 mod state;
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use buttress_core::{Settle, Verdict};
 
-use crate::handle::{Ending, Shared};
+use crate::shared::{Ending, Shared};
 
 /// A slot that a call holds: free again when the permit is settled or dropped.
 #[must_use = "dropping a permit at once frees its slot"]
@@ -21,19 +21,27 @@ impl Permit {
             ending: Ending::NEUTRAL,
         }
     }
+
+    #[cold]
+    fn abandon(&self) {
+        self.shared.end(self.ending);
+    }
 }
 
 impl Settle for Permit {
-    #[inline]
+    #[inline(always)]
     fn settle(mut self, verdict: Verdict) {
-        self.ending = Ending::of(verdict);
+        self.ending = Ending::SETTLED;
+        self.shared.end(Ending::of(verdict));
     }
 }
 
 impl Drop for Permit {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.shared.end(self.ending);
+        if self.ending != Ending::SETTLED {
+            self.abandon();
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl CircuitBreaker {
     /// Lets a call in, or refuses it; never waits.
     ///
     /// # Errors
-    /// [`Reason::Unavailable`] while the breaker is open, with the time until it lets probes through; while it is half-open
+    /// [`Reason::Unavailable`](buttress_core::Reason::Unavailable) while the breaker is open, with the time until it lets probes through; while it is half-open
     /// and has no room for a probe; while a ramp runs, for the share of calls it keeps out.
     ///
     /// # Cancel safety
@@ -71,12 +71,8 @@ impl CircuitBreaker {
     /// run past the limit for slow calls or the breaker was told to count dropped calls as failures.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        let entry = self.0.admit()?;
-        Ok(Permit::new(
-            Arc::clone(&self.0),
-            entry,
-            self.0.start_of_call(),
-        ))
+        let (entry, started) = self.0.admit()?;
+        Ok(Permit::new(Arc::clone(&self.0), entry, started))
     }
 
     /// Runs a future behind the breaker. Nothing happens before the first poll; a refusal drops the future unpolled.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod config;
+mod counts;
 mod event;
 mod handle;
 mod layer;

@@ -18,7 +18,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn new(shared: Arc<Shared>, entry: Entry, started: Moment) -> Self {
         Self {
             shared,
@@ -36,10 +36,14 @@ impl Permit {
 }
 
 impl Settle for Permit {
-    #[inline]
+    #[inline(always)]
     fn settle(mut self, verdict: Verdict) {
         let entry = mem::replace(&mut self.entry, Entry::SETTLED);
-        self.shared.settle(entry, self.started, verdict);
+        if matches!(verdict, Verdict::Success) {
+            self.shared.succeed(entry, self.started);
+        } else {
+            self.shared.settle(entry, self.started, verdict);
+        }
     }
 
     #[inline]
@@ -51,7 +55,7 @@ impl Settle for Permit {
 }
 
 impl Drop for Permit {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.entry != Entry::SETTLED {
             self.shared.abandon(self.entry, self.started);

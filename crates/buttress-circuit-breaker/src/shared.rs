@@ -1,44 +1,57 @@
 //! What all clones of a handle share: the machine, the clock it is told, the counts, and whoever listens.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use buttress_core::{Name, Observer, Reason, Rejected, Verdict};
-use buttress_sync::{Random, Striped};
+use buttress_sync::Random;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::event::{Cause, Event};
 use crate::snapshot::Snapshot;
-use crate::state::{Admission, Entry, Machine, Mode, Moment, Outcome};
+use crate::state::{Admission, Entry, Machine, Mode, Moment, Outcome, nanos};
 use crate::telling;
 
 pub(crate) struct Shared {
     name: Name,
     machine: Machine,
-    ended: Striped<KINDS>,
+    /// The time from which a call is slow, in nanoseconds; [`NEVER_SLOW`] where nobody asks.
+    slow_after: u64,
+    success: Success,
+    counts: Counts,
     origin: Instant,
     random: Random,
     observer: Option<Box<dyn Observer<Event>>>,
-    off_path: OffPath,
-}
-
-/// What only refusals, failures and onlookers touch.
-#[derive(Debug, Default)]
-struct OffPath {
-    /// When a call last failed, in nanoseconds plus one; zero while none has.
-    last_failure: AtomicU64,
-    /// Calls that ended, and calls that were refused, up to the last reset.
-    before_reset: [AtomicU64; KINDS + 1],
     refusals: telling::Refusals,
 }
 
-// What is counted of the calls that ended.
-const KINDS: usize = 3;
-const SUCCEEDED: usize = 0;
-const FAILED: usize = 1;
-const NEUTRAL: usize = 2;
+/// What a success has to do with, in the order of its price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Success {
+    /// It ends a streak of failures.
+    EndsStreak,
+    /// It goes into a window of calls, too.
+    EntersCalls,
+    /// It needs the time: for slow calls, or for a window in time.
+    TakesTime,
+}
+
+impl Success {
+    const fn under(config: &Config) -> Self {
+        if config.slow_after.is_some() || config.time.is_some() {
+            Self::TakesTime
+        } else if config.calls.is_some() {
+            Self::EntersCalls
+        } else {
+            Self::EndsStreak
+        }
+    }
+}
+
+/// No call takes this long.
+const NEVER_SLOW: u64 = u64::MAX;
 
 impl Shared {
     pub(crate) fn new(
@@ -49,12 +62,16 @@ impl Shared {
     ) -> Self {
         Self {
             name,
+            slow_after: config
+                .slow_after
+                .map_or(NEVER_SLOW, |limit| nanos(limit).min(NEVER_SLOW - 1)),
+            success: Success::under(&config),
             machine: Machine::new(config),
-            ended: Striped::new(),
+            counts: Counts::default(),
             origin: Instant::now(),
             random: seed.map_or_else(Random::from_entropy, Random::seeded),
             observer,
-            off_path: OffPath::default(),
+            refusals: telling::Refusals::default(),
         }
     }
 
@@ -62,140 +79,165 @@ impl Shared {
         self.name
     }
 
-    /// Lets a call in: one load while the breaker is closed.
+    /// Lets a call in: one load while the breaker is closed. The time of its start comes along where anybody will ask for it.
     #[inline]
-    pub(crate) fn admit(&self) -> Result<Entry, Rejected> {
-        match self.machine.admit() {
-            Some(entry) => Ok(entry),
-            None => self.admit_slowly(),
+    pub(crate) fn admit(&self) -> Result<(Entry, Moment), Rejected> {
+        let word = self.machine.word();
+        if word.is_plainly_closed() {
+            Ok((Entry::of(word), Moment::START))
+        } else if word.is_timed_and_closed() {
+            Ok((Entry::of(word), self.now()))
+        } else {
+            self.admit_slowly()
         }
     }
 
+    #[inline]
     fn now(&self) -> Moment {
         Moment::after_start(Instant::now().saturating_duration_since(self.origin))
     }
 
-    /// When a call starts, if anybody will ask.
-    #[inline]
-    pub(crate) fn start_of_call(&self) -> Moment {
-        match self.machine.config().slow_after {
-            None => Moment::START,
-            Some(_) => self.now(),
+    #[cold]
+    #[inline(never)]
+    fn admit_slowly(&self) -> Result<(Entry, Moment), Rejected> {
+        let now = self.now();
+        match self.machine.refusal(now) {
+            Some(wait) => Err(self.refuse(wait, now)),
+            None => self.admit_in_transition(now).map(|entry| (entry, now)),
         }
     }
 
-    #[cold]
     #[inline(never)]
-    fn admit_slowly(&self) -> Result<Entry, Rejected> {
-        let now = self.now();
+    fn admit_in_transition(&self, now: Moment) -> Result<Entry, Rejected> {
         let Admission { entry, event } = self.machine.admit_slowly(now, || self.random.next_u64());
         self.tell(event);
-        entry.map_err(|wait| self.refuse(wait, now))
+        entry.map_err(|wait| self.refuse(nanos(wait), now))
     }
 
-    fn refuse(&self, wait: Duration, now: Moment) -> Rejected {
-        let rejected = Rejected::new(Reason::Unavailable, self.name).with_retry_after(wait);
-        self.off_path.refusals.log(self.name, wait, now);
-        if let Some(observer) = &self.observer {
-            observer.observe(&Event::Refused { rejected });
+    #[inline]
+    fn refuse(&self, wait: u64, now: Moment) -> Rejected {
+        let rejected = Rejected::new(Reason::Unavailable, self.name).with_retry_after_nanos(wait);
+        if self.observer.is_some() || telling::may_be_heard() {
+            self.tell_refusal(rejected, now);
         }
         rejected
     }
 
-    /// Ends a call whose end is known.
-    #[inline]
-    pub(crate) fn settle(&self, entry: Entry, started: Moment, verdict: Verdict) {
-        let quick = self.machine.config().slow_after.is_none();
-        if matches!(verdict, Verdict::Success)
-            && quick
-            && self.machine.is_indifferent_to_success(entry)
-        {
-            self.ended.add(SUCCEEDED);
-        } else {
-            self.settle_fully(entry, started, verdict);
+    #[cold]
+    #[inline(never)]
+    fn tell_refusal(&self, rejected: Rejected, now: Moment) {
+        self.refusals.log(rejected, now);
+        if let Some(observer) = &self.observer {
+            observer.observe(&Event::Refused { rejected });
         }
     }
 
+    /// Ends a call that succeeded.
+    #[inline(always)]
+    pub(crate) fn succeed(&self, entry: Entry, started: Moment) {
+        if self.success == Success::TakesTime {
+            self.settle_timed_success(entry, started);
+        } else if (self.success == Success::EndsStreak || self.machine.holds_good_calls(entry))
+            && entry.is_plainly_closed()
+            && self.machine.has_no_streak()
+        {
+            self.counts.add_success();
+        } else {
+            self.settle_success(entry);
+        }
+    }
+
+    /// A success that may change something.
     #[inline(never)]
-    fn settle_fully(&self, entry: Entry, started: Moment, verdict: Verdict) {
-        let config = self.machine.config();
-        let needs_time = config.slow_after.is_some() || self.machine.has_time_window();
-        let now = needs_time.then(|| self.now());
+    fn settle_success(&self, entry: Entry) {
+        if !entry.is_judged() {
+            return self.settle(entry, Moment::START, Verdict::Success);
+        }
+        self.counts.add_success();
+        if let Some(cause) = self.machine.record_success(entry, false, Moment::START) {
+            self.trip(entry, cause, None, self.now());
+        }
+    }
+
+    /// A success that needs the time.
+    #[inline(never)]
+    fn settle_timed_success(&self, entry: Entry, started: Moment) {
+        if !entry.is_judged() {
+            return self.settle(entry, started, Verdict::Success);
+        }
+        self.counts.add_success();
+        let now = self.now();
+        let cause = if self.is_slow(started, now) {
+            self.record_slow_success(entry, now)
+        } else {
+            self.machine.record_success(entry, false, now)
+        };
+        if let Some(cause) = cause {
+            self.trip(entry, cause, None, now);
+        }
+    }
+
+    /// Whether a call that ends now was slow.
+    #[inline]
+    const fn is_slow(&self, started: Moment, now: Moment) -> bool {
+        now.nanos_since(started) >= self.slow_after
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_slow_success(&self, entry: Entry, now: Moment) -> Option<Cause> {
+        self.machine.record_success(entry, true, now)
+    }
+
+    /// Ends a call whose end is known.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn settle(&self, entry: Entry, started: Moment, verdict: Verdict) {
+        let now = self.now();
         let slow = self.is_slow(started, now);
-        self.finish(entry, Outcome::of(verdict, slow, config), now);
+        let outcome = Outcome::of(verdict, slow, self.machine.config());
+        self.finish(entry, outcome, now);
     }
 
     /// Ends a call whose end nobody saw.
     #[cold]
+    #[inline(never)]
     pub(crate) fn abandon(&self, entry: Entry, started: Moment) {
-        let config = self.machine.config();
-        let now = config.slow_after.is_some().then(|| self.now());
+        let now = self.now();
         let slow = self.is_slow(started, now);
-        self.finish(entry, Outcome::of_abandoned(slow, config), now);
+        let outcome = Outcome::of_abandoned(slow, self.machine.config());
+        self.finish(entry, outcome, now);
     }
 
-    fn is_slow(&self, started: Moment, now: Option<Moment>) -> bool {
-        let limit = self.machine.config().slow_after;
-        limit
-            .zip(now)
-            .is_some_and(|(limit, now)| now.since(started) >= limit)
-    }
-
-    #[inline]
-    fn finish(&self, entry: Entry, outcome: Outcome, now: Option<Moment>) {
-        self.ended.add(match outcome {
-            Outcome::Success { .. } => SUCCEEDED,
-            Outcome::Failure { .. } => FAILED,
-            Outcome::AbandonedSlow | Outcome::Nothing => NEUTRAL,
-        });
-        let good = matches!(outcome, Outcome::Success { .. });
-        if good && !entry.is_probe() {
-            if let Some(cause) = self.judge(entry, outcome, now) {
-                self.trip(entry, cause, outcome, now);
-            }
-        } else {
-            self.finish_badly(entry, outcome, now);
-        }
-    }
-
-    #[cold]
-    fn finish_badly(&self, entry: Entry, outcome: Outcome, now: Option<Moment>) {
-        let now = now.unwrap_or_else(|| self.now());
-        if outcome.failed() {
-            self.off_path
-                .last_failure
-                .store(now.nanos().saturating_add(1), Ordering::Relaxed);
-        }
+    fn finish(&self, entry: Entry, outcome: Outcome, now: Moment) {
+        self.counts.add(outcome, now);
         if entry.is_probe() {
-            let draw = self.random.next_u64();
-            self.tell(self.machine.settle_probe(entry, outcome, now, draw));
-        } else if let Some(cause) = self.judge(entry, outcome, Some(now)) {
-            self.trip(entry, cause, outcome, Some(now));
-        }
-    }
-
-    #[inline]
-    fn judge(&self, entry: Entry, outcome: Outcome, now: Option<Moment>) -> Option<Cause> {
-        match entry.mode() {
-            Mode::Closed | Mode::Ramping | Mode::MetricsOnly => {
-                self.machine.record(entry, outcome, now)
-            }
-            _ => None,
+            self.settle_probe(entry, outcome, now);
+        } else if entry.is_judged()
+            && let Some(cause) = self.machine.record(entry, outcome, now)
+        {
+            self.trip(entry, cause, outcome.hint(), now);
         }
     }
 
     #[cold]
-    fn trip(&self, entry: Entry, cause: Cause, outcome: Outcome, now: Option<Moment>) {
-        let now = now.unwrap_or_else(|| self.now());
+    fn settle_probe(&self, entry: Entry, outcome: Outcome, now: Moment) {
         let draw = self.random.next_u64();
-        self.tell(self.machine.trip(entry, cause, outcome.hint(), now, draw));
+        self.tell(self.machine.settle_probe(entry, outcome, now, draw));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trip(&self, entry: Entry, cause: Cause, hint: Option<Duration>, now: Moment) {
+        let draw = self.random.next_u64();
+        self.tell(self.machine.trip(entry, cause, hint, now, draw));
     }
 
     /// Remembers what is known of a call so far. Only a probe has a limit at which that matters.
     #[cold]
     pub(crate) fn note(&self, entry: Entry, started: Moment, verdict: Verdict) {
         let now = self.now();
-        let slow = self.is_slow(started, Some(now));
+        let slow = self.is_slow(started, now);
         let outcome = Outcome::of(verdict, slow, self.machine.config());
         self.tell(
             self.machine
@@ -219,32 +261,25 @@ impl Shared {
     }
 
     pub(crate) fn forget_counts(&self) {
-        let refused = self.machine.figures(self.now()).refused;
-        let counts = self.ended.sums().into_iter().chain([refused]);
-        for (before, count) in std::iter::zip(&self.off_path.before_reset, counts) {
-            before.store(count, Ordering::Relaxed);
-        }
-        self.off_path.last_failure.store(0, Ordering::Relaxed);
+        self.counts.reset(self.machine.figures(self.now()).refused);
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = self.now();
         let figures = self.machine.figures(now);
-        let [succeeded, failed, neutral] = self.ended.sums();
-        let [succeeded, failed, neutral, refused] =
-            self.since_reset([succeeded, failed, neutral, figures.refused]);
+        let ended = self.counts.since_reset(figures.refused);
         // For people to read: the breaker's own clock, laid beside the wall's.
         let wall = SystemTime::now();
         let wall_clock = |moment: Moment| wall.checked_sub(now.since(moment)).unwrap_or(wall);
         Snapshot {
             name: self.name,
             state: figures.mode.state(),
-            failure_count: failed,
-            success_count: succeeded,
+            failure_count: ended.failed,
+            success_count: ended.succeeded,
             consecutive_failures: figures.consecutive_failures,
-            neutral_count: neutral,
-            refused_count: refused,
-            last_failure_time: self.last_failure().map(wall_clock),
+            neutral_count: ended.neutral,
+            refused_count: ended.refused,
+            last_failure_time: self.counts.last_failure().map(wall_clock),
             last_state_change: wall_clock(figures.changed_at),
             transitions: figures.generation,
             failure_rate: figures.failure_rate,
@@ -253,23 +288,6 @@ impl Shared {
             open_for: figures.open_for,
         }
     }
-
-    fn since_reset(&self, counts: [u64; KINDS + 1]) -> [u64; KINDS + 1] {
-        let mut since = counts;
-        for (count, before) in std::iter::zip(&mut since, &self.off_path.before_reset) {
-            *count = count.saturating_sub(before.load(Ordering::Relaxed));
-        }
-        since
-    }
-
-    fn last_failure(&self) -> Option<Moment> {
-        let nanos = self
-            .off_path
-            .last_failure
-            .load(Ordering::Relaxed)
-            .checked_sub(1)?;
-        Some(Moment::from_nanos(nanos))
-    }
 }
 
 impl fmt::Debug for Shared {
@@ -277,7 +295,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("CircuitBreaker")
             .field("name", &self.name)
             .field("machine", &self.machine)
-            .field("ended", &self.ended)
+            .field("counts", &self.counts)
             .finish_non_exhaustive()
     }
 }

@@ -24,16 +24,28 @@ mod transition;
 mod word;
 
 #[cfg(all(test, buttress_loom))]
+#[expect(clippy::unwrap_used, reason = "helpers of tests may fail a test")]
 mod loom_tests;
 #[cfg(all(test, not(buttress_loom)))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a model may fail a test"
+)]
 mod model;
 #[cfg(all(test, not(buttress_loom)))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail a test"
+)]
 mod tests;
 
 pub(crate) use self::admission::Admission;
 use self::call_window::CallWindow;
 pub(crate) use self::call_window::MOST_CALLS;
-pub(crate) use self::moment::Moment;
+pub(crate) use self::moment::{Moment, nanos};
 pub(crate) use self::outcome::Outcome;
 use self::round::Round;
 use self::streak::Streak;
@@ -53,6 +65,8 @@ pub(crate) struct Machine {
     streak: Streak,
     calls: Option<(CallWindow, Rule)>,
     time: Option<(TimeWindow, Rule)>,
+    /// The longest time that a refusal names when it cannot know, in nanoseconds.
+    longest_guess: u64,
     config: Config,
     outage: Mutex<Outage>,
 }
@@ -83,7 +97,7 @@ pub(crate) struct Figures {
 
 impl Machine {
     pub(crate) fn new(config: Config) -> Self {
-        let word = Word::new(0, Mode::Closed);
+        let word = Word::first(config.slow_after.is_some());
         let minimum_calls = config.minimum_calls();
         let rule = |failed, slow| Rule {
             minimum_calls,
@@ -103,6 +117,7 @@ impl Machine {
                 let buckets = TimeWindow::new(window.size, word.generation());
                 (buckets, rule(window.failed, window.slow))
             }),
+            longest_guess: nanos(config.retry_after),
             outage: Mutex::new(Outage::new(&config)),
             config,
         }
@@ -139,8 +154,9 @@ impl Machine {
         &self.config
     }
 
+    /// The mode and the generation: what a closed breaker is asked, and all it is asked.
     #[inline]
-    fn word(&self) -> Word {
+    pub(crate) fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 

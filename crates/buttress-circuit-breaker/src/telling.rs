@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use buttress_core::Name;
+use buttress_core::{Name, Rejected};
+use tracing::level_filters::LevelFilter;
 
 use crate::event::Event;
 use crate::state::Moment;
@@ -38,6 +39,12 @@ pub(crate) fn log(name: Name, event: &Event) {
     }
 }
 
+/// Whether anybody may want to know of refusals: one load while nobody does.
+#[inline]
+pub(crate) fn may_be_heard() -> bool {
+    LevelFilter::current() >= LevelFilter::DEBUG
+}
+
 /// Logs refusals, at most one line a second; the line says how many there were since the last.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
@@ -46,15 +53,7 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    /// Costs two loads while nobody listens.
-    pub(crate) fn log(&self, name: Name, wait: Duration, now: Moment) {
-        if tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
-            self.log_in_turn(name, wait, now);
-        }
-    }
-
-    #[cold]
-    fn log_in_turn(&self, name: Name, wait: Duration, now: Moment) {
+    pub(crate) fn log(&self, rejected: Rejected, now: Moment) {
         self.unlogged.fetch_add(1, Ordering::Relaxed);
         let due = self.next_line.load(Ordering::Relaxed);
         let next = now.plus(Duration::from_secs(1)).nanos();
@@ -65,7 +64,8 @@ impl Refusals {
         };
         if is_due && take().is_ok() {
             let refused = self.unlogged.swap(0, Ordering::Relaxed);
-            tracing::debug!(target: TARGET, %name, refused, retry_after = ?wait, "refusing");
+            let (name, retry_after) = (rejected.component(), rejected.retry_after());
+            tracing::debug!(target: TARGET, %name, refused, ?retry_after, "refusing");
         }
     }
 }

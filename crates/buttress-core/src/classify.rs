@@ -4,6 +4,12 @@ use crate::{Again, Rejectable, Verdict};
 ///
 /// Implemented by [`ByResult`], by the classifiers of `buttress-http`, and by any closure
 /// `Fn(Result<&T, &E>) -> Verdict`; hand a closure over through [`by`], which helps the compiler with its lifetimes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot judge a call that ends with `{T}` or `{E}`",
+    label = "no classifier for `Result<&{T}, &{E}>`",
+    note = "a closure needs help with its types: `by(|result: Result<&_, &_>| …)`, over HTTP `by_head(|head| …)`",
+    note = "layers that follow a body to its last frame change its type: write `Response<_>`"
+)]
 pub trait Classify<T, E> {
     /// What the result says about the dependency.
     fn classify(&self, result: Result<&T, &E>) -> Verdict;
@@ -18,7 +24,7 @@ impl<F, T, E> Classify<T, E> for F
 where
     F: Fn(Result<&T, &E>) -> Verdict,
 {
-    #[inline]
+    #[inline(always)]
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
         self(result)
     }
@@ -32,7 +38,7 @@ where
 pub struct ByResult;
 
 impl<T, E: Rejectable> Classify<T, E> for ByResult {
-    #[inline]
+    #[inline(always)]
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
         match result {
             Ok(_) => Verdict::Success,
@@ -51,7 +57,9 @@ impl<T, E: Rejectable> Classify<T, E> for ByResult {
 
 #[cold]
 fn classify_error(error: &impl Rejectable) -> Verdict {
-    error.rejection().map_or(Verdict::Failure, |rejected| rejected.reason().verdict())
+    error
+        .rejection()
+        .map_or(Verdict::Failure, |rejected| rejected.reason().verdict())
 }
 
 /// Takes a closure as a classifier, and tells the compiler that it works for every lifetime.
@@ -85,7 +93,7 @@ impl<C> Chosen<C> {
 }
 
 impl<C: Classify<T, E>, T, E> Classify<T, E> for Chosen<C> {
-    #[inline]
+    #[inline(always)]
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
         self.0.classify(result)
     }

@@ -14,7 +14,10 @@ impl ConfigError {
     /// Describes what is wrong with `setting`. The problem reads on from the setting's name: "must be above zero".
     #[must_use]
     pub fn new(setting: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self { setting, problem: problem.into() }
+        Self {
+            setting,
+            problem: problem.into(),
+        }
     }
 
     /// The setting at fault, named as the builder's method is.

@@ -48,7 +48,10 @@ impl Deadline {
 ///
 /// Never read from a header, unless the application maps one in code. Ordered: `Critical` is the greatest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "five classes, each with a queue of its own")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "five classes, each with a queue of its own"
+)]
 pub enum Priority {
     /// Work that nobody is waiting for.
     Background,
@@ -100,7 +103,10 @@ mod tests {
     #[test]
     fn a_deadline_takes_any_wait() {
         let now = Instant::now();
-        assert_eq!(Deadline::after(now, Duration::ZERO).remaining(now), Duration::ZERO);
+        assert_eq!(
+            Deadline::after(now, Duration::ZERO).remaining(now),
+            Duration::ZERO
+        );
         assert!(Deadline::after(now, Duration::ZERO).has_passed(now));
         assert!(Deadline::after(now, Duration::MAX).remaining(now) >= Duration::from_secs(1 << 31));
     }

@@ -53,7 +53,10 @@ pub trait Rejectable {
 /// Made by [`WidenLayer`](crate::WidenLayer) and by the `run` of a handle. There are two variants and there will be no third,
 /// so a match is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a match on both variants is the promise")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a match on both variants is the promise"
+)]
 pub enum Error<E> {
     /// A component of ours refused the call, or ended it.
     Rejected(Rejected),
@@ -206,7 +209,10 @@ mod tests {
         let boxed: BoxError = Box::new(io::Error::other("disk on fire"));
         assert_eq!(boxed.rejection(), None);
         assert_eq!(Error::Inner(fmt::Error).rejection(), None);
-        assert_eq!(Error::Inner(io::Error::other("disk on fire")).rejection(), None);
+        assert_eq!(
+            Error::Inner(io::Error::other("disk on fire")).rejection(),
+            None
+        );
     }
 
     #[test]

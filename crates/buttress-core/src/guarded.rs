@@ -9,6 +9,9 @@ use tower_service::Service;
 
 use crate::{Completion, Gate, Rejectable, Rejected, Settle, Verdict};
 
+// `inline(always)` here, in `Plain` and in the permits: left to itself the compiler makes three calls of what is then a dozen
+// instructions. Counted, see `benches`.
+
 /// Stands before a service and lets a [`Gate`] decide on every call.
 ///
 /// The one service of all gates that decide at once. [`poll_ready`](Service::poll_ready) only passes on what the inner
@@ -28,7 +31,11 @@ pub struct Guarded<S, G, P> {
 impl<S, G, P> Guarded<S, G, P> {
     /// Puts `gate` before `inner`, for calls of this protocol.
     pub const fn new(inner: S, gate: G, protocol: P) -> Self {
-        Self { inner, gate, protocol }
+        Self {
+            inner,
+            gate,
+            protocol,
+        }
     }
 
     /// The service behind the gate.
@@ -53,7 +60,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut request: Req) -> Self::Future {
         match self.gate.admit(&request, &self.protocol) {
             Err(rejected) => GuardedFuture::refused(rejected),
@@ -89,23 +96,38 @@ impl<F, Permit: Settle, P> GuardedFuture<F, Permit, P> {
     /// Waits for `inner`, holding `permit`.
     #[inline]
     pub const fn admitted(inner: F, permit: Permit, protocol: P) -> Self {
-        Self { stage: Stage::Calling { inner, permit: Some(permit), protocol } }
+        Self {
+            stage: Stage::Calling {
+                inner,
+                permit: Some(permit),
+                protocol,
+            },
+        }
     }
 
     /// Refuses the call.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub const fn refused(rejected: Rejected) -> Self {
-        Self { stage: Stage::Refused { rejected } }
+        Self {
+            stage: Stage::Refused { rejected },
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call<S, Req>(service: &mut S, request: Req, permit: Permit, protocol: P) -> Self
     where
         S: Service<Req, Future = F>,
     {
         let mut held = Some(permit);
         let inner = failing_on_unwind(&mut held, || service.call(request));
-        Self { stage: Stage::Calling { inner, permit: held, protocol } }
+        Self {
+            stage: Stage::Calling {
+                inner,
+                permit: held,
+                protocol,
+            },
+        }
     }
 }
 
@@ -118,11 +140,15 @@ where
 {
     type Output = Result<P::Output, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().stage.project() {
             StageProjection::Refused { rejected } => Poll::Ready(Err(E::reject(*rejected))),
-            StageProjection::Calling { inner, permit, protocol } => {
+            StageProjection::Calling {
+                inner,
+                permit,
+                protocol,
+            } => {
                 let result = ready!(failing_on_unwind(permit, || inner.poll(cx)));
                 match permit.take() {
                     Some(permit) => Poll::Ready(protocol.complete(permit, result)),
@@ -135,7 +161,7 @@ where
 }
 
 /// Runs the inner service's code; a panic in it settles the permit as a failure on its way up.
-#[inline]
+#[inline(always)]
 fn failing_on_unwind<Permit: Settle, R>(
     permit: &mut Option<Permit>,
     work: impl FnOnce() -> R,

@@ -56,9 +56,10 @@ impl Name {
         }
         let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '.' | '-');
         match name.chars().find(|&c| !allowed(c)) {
-            Some(c) => {
-                Err(ConfigError::new("name", format!("may not contain {c:?}: use a-z 0-9 _ . -")))
-            }
+            Some(c) => Err(ConfigError::new(
+                "name",
+                format!("may not contain {c:?}: use a-z 0-9 _ . -"),
+            )),
             None => Ok(()),
         }
     }

@@ -30,7 +30,7 @@ where
 {
     type Output = T;
 
-    #[inline]
+    #[inline(always)]
     fn complete(&self, permit: P, result: Result<T, E>) -> Result<T, E> {
         permit.settle(self.0.classify(result.as_ref()));
         result
@@ -43,6 +43,12 @@ impl<C, Req: ?Sized> RequestContext<Req> for Plain<C> {}
 ///
 /// Protocols implement it, layers pass it on to theirs, tuples to each of their layers. A protocol that was chosen stays,
 /// and so does a classifier: adopting decides only what nobody has decided.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot take on a protocol",
+    label = "not a layer of buttress, nor a tuple of them",
+    note = "a foreign layer goes among ours unchanged: `as_is(layer)` of buttress-http",
+    note = "a layer of your own passes the protocol on to its own: `impl<P: Adopt<Q>, Q> Adopt<Q>`"
+)]
 pub trait Adopt<Q> {
     /// The same thing, with protocol `Q` where none was chosen.
     type Adopted;

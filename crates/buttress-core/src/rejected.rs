@@ -114,13 +114,17 @@ pub struct Refusal {
 
 const REASON_BITS: u32 = 8;
 const NO_HINT: u64 = u64::MAX >> REASON_BITS;
+const LONGEST_HINT: u64 = NO_HINT - 1;
 
 impl Rejected {
     /// Refuses for `reason`, in the name of `component`, without a time to come back.
     #[must_use]
     #[inline]
     pub const fn new(reason: Reason, component: Name) -> Self {
-        Self(Refusal { component, hint_and_reason: NO_HINT << REASON_BITS | reason as u64 })
+        Self(Refusal {
+            component,
+            hint_and_reason: NO_HINT << REASON_BITS | reason as u64,
+        })
     }
 
     /// The same, saying when to come back. Times above 2.28 years are cut to that.
@@ -128,9 +132,24 @@ impl Rejected {
     #[inline]
     pub const fn with_retry_after(self, retry_after: Duration) -> Self {
         let nanos = retry_after.as_nanos();
-        let longest = NO_HINT - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "the smaller of the two fits")]
-        let nanos = if nanos < longest as u128 { nanos as u64 } else { longest };
+        #[expect(clippy::cast_possible_truncation, reason = "what does not fit is cut")]
+        let nanos = if nanos < LONGEST_HINT as u128 {
+            nanos as u64
+        } else {
+            LONGEST_HINT
+        };
+        self.with_retry_after_nanos(nanos)
+    }
+
+    /// The same, for a component that counts in nanoseconds and refuses often.
+    #[must_use]
+    #[inline]
+    pub const fn with_retry_after_nanos(self, nanos: u64) -> Self {
+        let nanos = if nanos < LONGEST_HINT {
+            nanos
+        } else {
+            LONGEST_HINT
+        };
         let reason = self.0.hint_and_reason & ((1 << REASON_BITS) - 1);
         Self(Refusal {
             component: self.0.component,
@@ -237,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_reason_and_every_hint_survive_the_packing() {
-        let longest = Duration::from_nanos(NO_HINT - 1);
+        let longest = Duration::from_nanos(LONGEST_HINT);
         for reason in Reason::ALL {
             assert_eq!(Rejected::new(reason, NAME).reason(), reason);
             assert_eq!(Rejected::new(reason, NAME).retry_after(), None);
@@ -248,7 +267,10 @@ mod tests {
                 (Duration::MAX, longest),
             ] {
                 let rejected = Rejected::new(reason, NAME).with_retry_after(given);
-                assert_eq!((rejected.reason(), rejected.retry_after()), (reason, Some(kept)));
+                assert_eq!(
+                    (rejected.reason(), rejected.retry_after()),
+                    (reason, Some(kept))
+                );
                 assert_eq!(rejected.component(), NAME);
             }
         }

@@ -23,9 +23,7 @@ where
     E: std::error::Error + 'static,
 {
     match acquire() {
-        Ok(permit) => {
-            GuardedFuture::admitted(WidenFuture::new(future), permit, Plain::new()).await
-        }
+        Ok(permit) => GuardedFuture::admitted(WidenFuture::new(future), permit, Plain::new()).await,
         Err(rejected) => Err(Error::Rejected(rejected)),
     }
 }

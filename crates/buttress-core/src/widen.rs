@@ -13,7 +13,10 @@ use crate::{Adopt, Error};
 /// Stands innermost, once, around a client with an error type of its own. A service whose error is boxed, or implements
 /// [`Rejectable`](crate::Rejectable), does not need it, and `respond` of `buttress-http` brings its own.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "a layer without settings is written as its name")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a layer without settings is written as its name"
+)]
 pub struct WidenLayer;
 
 impl<S> Layer<S> for WidenLayer {
@@ -59,7 +62,7 @@ impl<S: Service<Req>, Req> Service<Req> for Widen<S> {
         self.0.poll_ready(cx).map_err(Error::Inner)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         WidenFuture::new(self.0.call(request))
     }
@@ -88,7 +91,7 @@ where
 {
     type Output = Result<T, Error<E>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().inner.poll(cx).map_err(Error::Inner)
     }

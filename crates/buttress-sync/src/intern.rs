@@ -32,12 +32,18 @@ struct Table(std::sync::Mutex<HashSet<&'static str>>);
 impl Table {
     fn intern(&self, name: &str, most: usize) -> Result<Name, ConfigError> {
         Name::check(name)?;
-        let mut names = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut names = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = names.get(name) {
             return Ok(Name::new(known));
         }
         if names.len() >= most {
-            return Err(ConfigError::new("name", format!("is one too many: {most} exist")));
+            return Err(ConfigError::new(
+                "name",
+                format!("is one too many: {most} exist"),
+            ));
         }
         let kept: &'static str = Box::leak(Box::from(name));
         names.insert(kept);
@@ -69,7 +75,10 @@ mod tests {
     fn what_is_no_name_is_not_kept() {
         let table = Table::default();
         for bad in ["", "Orders", "a b", "ä", &"x".repeat(65)] {
-            assert_eq!(table.intern(bad, 1).map_err(|error| error.setting()), Err("name"));
+            assert_eq!(
+                table.intern(bad, 1).map_err(|error| error.setting()),
+                Err("name")
+            );
         }
         assert!(table.intern("good", 1).is_ok());
     }

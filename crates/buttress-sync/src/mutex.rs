@@ -8,7 +8,10 @@ use std::sync as imp;
 /// Ignores poison: what it guards is changed by code of ours that does not panic half-way, and a panic elsewhere must not take
 /// every later call with it. Under `--cfg buttress_loom` it is loom's.
 #[derive(Debug, Default)]
-#[expect(clippy::disallowed_types, reason = "this is the one helper around std's mutex")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the one helper around std's mutex"
+)]
 pub struct Mutex<T>(imp::Mutex<T>);
 
 /// Unlocks a [`Mutex`] when dropped.
@@ -16,14 +19,19 @@ pub type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
     /// Guards `value`.
-    #[expect(clippy::disallowed_types, reason = "this is the one helper around std's mutex")]
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this is the one helper around std's mutex"
+    )]
     pub fn new(value: T) -> Self {
         Self(imp::Mutex::new(value))
     }
 
     /// Waits for the lock, whatever happened to those who held it before.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

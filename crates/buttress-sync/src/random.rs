@@ -33,7 +33,10 @@ impl Random {
     /// The next number, any of the 2^64.
     #[inline]
     pub fn next_u64(&self) -> u64 {
-        let state = self.0.fetch_add(GOLDEN_GAMMA, Ordering::Relaxed).wrapping_add(GOLDEN_GAMMA);
+        let state = self
+            .0
+            .fetch_add(GOLDEN_GAMMA, Ordering::Relaxed)
+            .wrapping_add(GOLDEN_GAMMA);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -60,6 +63,9 @@ mod tests {
 
     #[test]
     fn two_sources_without_a_seed_differ() {
-        assert_ne!(Random::from_entropy().next_u64(), Random::from_entropy().next_u64());
+        assert_ne!(
+            Random::from_entropy().next_u64(),
+            Random::from_entropy().next_u64()
+        );
     }
 }

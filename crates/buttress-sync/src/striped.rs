@@ -22,7 +22,9 @@ impl<const N: usize> Striped<N> {
     #[must_use]
     pub fn new() -> Self {
         const { assert!(N <= 16, "a stripe has room for 16 counters") };
-        Self(std::array::from_fn(|_| Stripe(std::array::from_fn(|_| AtomicU64::new(0)))))
+        Self(std::array::from_fn(|_| {
+            Stripe(std::array::from_fn(|_| AtomicU64::new(0)))
+        }))
     }
 
     /// Adds one to counter `kind`. A kind that does not exist is not counted.
@@ -68,7 +70,11 @@ thread_local! {
 #[inline]
 fn stripe_of_this_thread() -> usize {
     let stripe = STRIPE.get();
-    if stripe == UNASSIGNED { assign_stripe() } else { stripe }
+    if stripe == UNASSIGNED {
+        assign_stripe()
+    } else {
+        stripe
+    }
 }
 
 /// Threads take stripes in turn, so that the first sixteen share none.

@@ -27,7 +27,8 @@ use crate::testable::Testable;
 /// Runs [`calls_the_polled_instance`], [`waits_for_inner_readiness`], [`clone_carries_no_readiness`],
 /// [`inner_readiness_error_passes_through`], [`registers_a_waker`], [`follows_the_latest_waker`],
 /// [`finished_call_frees`], [`dropped_future_frees`], [`dropped_response_frees`],
-/// [`dropped_service_frees`] and [`panicking_inner_frees`].
+/// [`dropped_service_frees`] and [`panicking_inner_frees`]. One of them clones the service; the others
+/// can be called alone for a service that has no clones.
 ///
 /// # Panics
 ///

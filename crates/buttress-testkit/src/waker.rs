@@ -76,3 +76,39 @@ impl Wake for Wakes {
 
 /// So many wakes that none counts as the first any more.
 const GIVEN_UP: usize = usize::MAX / 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wakes_are_counted_until_they_are_taken() {
+        let waker = CountingWaker::new();
+        waker.waker.wake_by_ref();
+        waker.waker.wake_by_ref();
+        assert!(waker.is_woken());
+        assert_eq!((waker.take(), waker.take()), (2, 0));
+    }
+
+    #[test]
+    fn any_number_of_wakes_stirs_once_until_taken() {
+        let stir = Arc::<AtomicUsize>::default();
+        let waker = CountingWaker::stirring(Arc::clone(&stir));
+        waker.waker.wake_by_ref();
+        waker.waker.wake_by_ref();
+        assert_eq!(stir.load(SeqCst), 1);
+        waker.take();
+        assert_eq!(stir.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn a_waker_that_is_given_up_stirs_no_more() {
+        let stir = Arc::<AtomicUsize>::default();
+        let waker = CountingWaker::stirring(Arc::clone(&stir));
+        let kept = waker.waker.clone();
+        kept.wake_by_ref();
+        drop(waker);
+        kept.wake_by_ref();
+        assert_eq!(stir.load(SeqCst), 0);
+    }
+}

@@ -22,28 +22,35 @@ pub(crate) struct Admission {
 }
 
 impl Machine {
-    /// Lets a call in, if the breaker is closed.
+    /// How long to wait, in nanoseconds, when that is clear at a glance: open, or half-open without room.
     #[inline]
-    pub(crate) fn admit(&self) -> Option<Entry> {
-        let word = self.word();
-        word.is_closed().then_some(Entry::of(word))
+    pub(crate) fn refusal(&self, now: Moment) -> Option<u64> {
+        let mode = self.word().mode();
+        let left = self.until().nanos_since(now);
+        if left == 0 || !matches!(mode, Mode::Open | Mode::HalfOpen) {
+            return None;
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        // The open time is known; when a probe ends is not, except that it is judged at its limit.
+        let known = mode == Mode::Open;
+        Some(if known {
+            left
+        } else {
+            left.min(self.longest_guess)
+        })
     }
 
-    /// Decides on a call that did not find the breaker closed.
+    /// Decides on a call that was not let in at a glance.
     pub(crate) fn admit_slowly(&self, now: Moment, draw: impl Fn() -> u64) -> Admission {
         let word = self.word();
         match word.mode() {
             Mode::Closed | Mode::MetricsOnly | Mode::ForcedClosed => Ok(Entry::of(word)).into(),
             Mode::Ramping => self.admit_on_ramp(word, now, draw).into(),
             Mode::ForcedOpen => self.refuse(self.config.retry_after).into(),
-            Mode::Open | Mode::HalfOpen => {
-                let left = self.until().since(now);
-                if left.is_zero() {
-                    self.admit_probe(now, draw)
-                } else {
-                    self.refuse_until(word, left).into()
-                }
-            }
+            Mode::Open | Mode::HalfOpen => match self.refusal(now) {
+                Some(nanos) => Err(Duration::from_nanos(nanos)).into(),
+                None => self.admit_probe(now, draw),
+            },
         }
     }
 
@@ -56,10 +63,10 @@ impl Machine {
         let left = self.until().since(now);
         if left.is_zero() {
             // The same generation goes on: nothing changes for the calls under way.
-            let closed = Word::new(word.generation(), Mode::Closed).bits();
+            let ramped = word.ramped().bits();
             let _ = self.word.compare_exchange(
                 word.bits(),
-                closed,
+                ramped,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             );

@@ -19,6 +19,8 @@ pub(crate) struct CallWindow {
     head: AtomicU64,
     sums: AtomicU64,
     slots: Box<[AtomicU64]>,
+    /// The sums of a full window of good calls, but for the tag.
+    good: u64,
 }
 
 /// The largest window, in calls: what fits the 14 bits of a sum.
@@ -30,6 +32,7 @@ impl CallWindow {
             head: AtomicU64::new(0),
             sums: AtomicU64::new(0),
             slots: (0..calls).map(|_| AtomicU64::new(0)).collect(),
+            good: CallSums::ZERO + (u64::from(calls) << CallSums::CALLS),
         };
         window.restart(generation);
         window
@@ -42,39 +45,50 @@ impl CallWindow {
         for slot in &self.slots {
             slot.swap(before, Ordering::AcqRel);
         }
-        self.sums.swap(Sums::empty(generation).0, Ordering::AcqRel);
+        self.sums
+            .swap(CallSums::empty(generation).0, Ordering::AcqRel);
         self.head.swap(Head::first(generation).0, Ordering::AcqRel);
     }
 
     /// The sums over the window.
     pub(crate) fn tally(&self) -> Tally {
-        Sums(self.sums.load(Ordering::Acquire)).tally()
+        CallSums(self.sums.load(Ordering::Acquire)).tally()
     }
 
     /// Whether one more good call would leave the window as it is.
     #[inline]
     pub(crate) fn is_full_of_good_calls(&self, generation: u32) -> bool {
-        self.sums.load(Ordering::Relaxed) == self.good_sums(generation)
+        self.sums.load(Ordering::Relaxed) == CallSums::tag(generation) | self.good
     }
 
-    #[inline]
-    fn good_sums(&self, generation: u32) -> u64 {
-        Sums::empty(generation).0 + ((self.slots.len() as u64) << Sums::CALLS)
-    }
-
-    /// Takes the call into the window and tells the sums; `None` when another generation owns it.
-    pub(crate) fn record(&self, generation: u32, outcome: Outcome) -> Option<Tally> {
+    /// Takes the call into the window. The sums come back when they may have reached a limit: a good call that displaces
+    /// another lowers every rate.
+    #[inline(always)]
+    pub(crate) fn record(&self, generation: u32, outcome: Outcome) -> Option<CallSums> {
         let mark = Slot::mark(outcome);
         if mark == 0 && self.is_full_of_good_calls(generation) {
-            return Some(self.tally());
+            return None;
         }
         let place = self.take_place(generation)?;
+        let slot = self.slots.get(place.position())?;
         let mine = Slot::new(place, mark);
-        let displaced = self.put(place, mine)?;
-        self.adjust(generation, displaced, mine)
+        // Most often a good call displaces the good call of the lap before.
+        if mark == 0 && exchange(slot, mine.of_lap_before().0, mine.0).is_ok() {
+            return None;
+        }
+        self.displace(slot, generation, mine)
+    }
+
+    #[inline(never)]
+    fn displace(&self, slot: &AtomicU64, generation: u32, mine: Slot) -> Option<CallSums> {
+        let displaced = put(slot, mine)?;
+        let sums = self.adjust(generation, displaced, mine)?;
+        let may_have_changed = !mine.is_good() || !displaced.is_call_of(mine);
+        may_have_changed.then_some(sums)
     }
 
     /// Claims the next slot; places are handed out in the order in which calls settle.
+    #[inline]
     fn take_place(&self, generation: u32) -> Option<Head> {
         let mut seen = Head(self.head.load(Ordering::Acquire));
         while seen.belongs_to(generation) {
@@ -87,36 +101,36 @@ impl CallWindow {
         None
     }
 
-    /// Writes the slot and returns what stood there; `None` when a later lap or generation was faster.
-    fn put(&self, place: Head, mine: Slot) -> Option<Slot> {
-        let slot = self.slots.get(place.position())?;
-        let mut seen = Slot(slot.load(Ordering::Acquire));
-        while !seen.is_later_than(mine) {
-            match exchange(slot, seen.0, mine.0) {
-                Ok(_) => return Some(seen),
-                Err(now) => seen = Slot(now),
-            }
-        }
-        None
-    }
-
     /// Takes the displaced call out of the sums and the new one in.
-    fn adjust(&self, generation: u32, displaced: Slot, mine: Slot) -> Option<Tally> {
-        let mut seen = Sums(self.sums.load(Ordering::Acquire));
+    fn adjust(&self, generation: u32, displaced: Slot, mine: Slot) -> Option<CallSums> {
+        let mut seen = CallSums(self.sums.load(Ordering::Acquire));
         while seen.belongs_to(generation) {
             let next = seen.exchanging(displaced, mine);
             if next.0 == seen.0 {
-                return Some(seen.tally());
+                return Some(seen);
             }
             match exchange(&self.sums, seen.0, next.0) {
-                Ok(_) => return Some(next.tally()),
-                Err(now) => seen = Sums(now),
+                Ok(_) => return Some(next),
+                Err(now) => seen = CallSums(now),
             }
         }
         None
     }
 }
 
+/// Writes the slot and returns what stood there; `None` when a later lap or generation was faster.
+fn put(slot: &AtomicU64, mine: Slot) -> Option<Slot> {
+    let mut seen = Slot(slot.load(Ordering::Acquire));
+    while !seen.is_later_than(mine) {
+        match exchange(slot, seen.0, mine.0) {
+            Ok(_) => return Some(seen),
+            Err(now) => seen = Slot(now),
+        }
+    }
+    None
+}
+
+#[inline]
 fn exchange(word: &AtomicU64, seen: u64, next: u64) -> Result<u64, u64> {
     word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
 }
@@ -174,6 +188,23 @@ impl Slot {
         self.0 >> 40
     }
 
+    /// Whether a call of the same generation stands here.
+    #[inline]
+    const fn is_call_of(self, other: Self) -> bool {
+        self.generation() == other.generation()
+    }
+
+    #[inline]
+    const fn is_good(self) -> bool {
+        self.0 & (Self::FAILED | Self::SLOW) == 0
+    }
+
+    /// The same, one lap earlier; of no lap at all when this is the first.
+    #[inline]
+    const fn of_lap_before(self) -> Self {
+        Self(self.0.wrapping_sub(1 << 16))
+    }
+
     /// Whether this was written by a later lap of the same generation, or by a later generation. Both wrap.
     const fn is_later_than(self, other: Self) -> bool {
         let generations = self.generation().wrapping_sub(other.generation()) & TAG_MASK;
@@ -196,9 +227,9 @@ impl Slot {
 /// A call takes what it displaces out of the sums, perhaps before the displaced call has put itself in. So every field is
 /// biased: it may fall below zero for as long as such calls take to finish, without borrowing from its neighbour.
 #[derive(Clone, Copy)]
-struct Sums(u64);
+pub(crate) struct CallSums(u64);
 
-impl Sums {
+impl CallSums {
     const CALLS: u32 = 28;
     const FAILED: u32 = 14;
     const FIELD: u64 = (1 << 14) - 1;
@@ -207,15 +238,19 @@ impl Sums {
     const ZERO: u64 = Self::BIAS << Self::CALLS | Self::BIAS << Self::FAILED | Self::BIAS;
 
     #[inline]
+    const fn tag(generation: u32) -> u64 {
+        (generation as u64 & Self::TAG) << 42
+    }
+
     const fn empty(generation: u32) -> Self {
-        Self((generation as u64 & Self::TAG) << 42 | Self::ZERO)
+        Self(Self::tag(generation) | Self::ZERO)
     }
 
     const fn belongs_to(self, generation: u32) -> bool {
         self.0 >> 42 == generation as u64 & Self::TAG
     }
 
-    const fn tally(self) -> Tally {
+    pub(crate) const fn tally(self) -> Tally {
         Tally {
             calls: (self.0 >> Self::CALLS & Self::FIELD).saturating_sub(Self::BIAS),
             failed: (self.0 >> Self::FAILED & Self::FIELD).saturating_sub(Self::BIAS),
@@ -225,7 +260,7 @@ impl Sums {
 
     const fn exchanging(self, displaced: Slot, mine: Slot) -> Self {
         let taken_in = Self(self.0 + (mine.failed() << Self::FAILED) + mine.slow());
-        if displaced.generation() == mine.generation() {
+        if displaced.is_call_of(mine) {
             Self(taken_in.0 - (displaced.failed() << Self::FAILED) - displaced.slow())
         } else {
             Self(taken_in.0 + (1 << Self::CALLS))

@@ -31,11 +31,17 @@ fn machine(config: Config) -> Arc<Machine> {
     }))
 }
 
+/// What the handle does at a glance.
+fn admit(machine: &Machine) -> Option<Entry> {
+    let word = machine.word();
+    word.is_plainly_closed().then_some(Entry::of(word))
+}
+
 fn settle(machine: &Machine, entry: Entry, outcome: Outcome, now: Moment) -> Option<Event> {
     if entry.is_probe() {
         return machine.settle_probe(entry, outcome, now, 0);
     }
-    let cause = machine.record(entry, outcome, Some(now))?;
+    let cause = machine.record(entry, outcome, now)?;
     machine.trip(entry, cause, None, now, 0)
 }
 
@@ -55,7 +61,7 @@ fn concurrent_failures_open_once() {
         let opened = Arc::new(AtomicU32::new(0));
         let fail = |machine: Arc<Machine>, opened: Arc<AtomicU32>| {
             move || {
-                let entry = machine.admit();
+                let entry = admit(&machine);
                 let event = entry.and_then(|entry| settle(&machine, entry, BAD, at(1)));
                 if matches!(event, Some(Event::Opened { .. })) {
                     opened.fetch_add(1, Ordering::SeqCst);
@@ -84,7 +90,7 @@ fn half_open_lets_in_no_probe_too_many() {
             successes_to_close: 2,
             ..Config::default()
         });
-        let first = machine.admit().unwrap();
+        let first = admit(&machine).unwrap();
         assert!(settle(&machine, first, BAD, at(0)).is_some());
         let probe = |machine: Arc<Machine>| {
             move || {
@@ -118,8 +124,8 @@ fn a_probe_ends_beside_a_newcomer_and_a_latecomer() {
             successes_to_close: 1,
             ..Config::default()
         });
-        let late = machine.admit().unwrap();
-        let first = machine.admit().unwrap();
+        let late = admit(&machine).unwrap();
+        let first = admit(&machine).unwrap();
         assert!(settle(&machine, first, BAD, at(0)).is_some());
         let probe = machine.admit_slowly(at(20), || 0).entry.unwrap();
         assert!(probe.is_probe());
@@ -131,7 +137,7 @@ fn a_probe_ends_beside_a_newcomer_and_a_latecomer() {
             let machine = machine.clone();
             move || settle(&machine, late, BAD, at(21))
         });
-        let newcomer = match machine.admit() {
+        let newcomer = match admit(&machine) {
             Some(entry) => Ok(entry),
             None => machine.admit_slowly(at(21), || 0).entry,
         };
@@ -166,7 +172,7 @@ fn old_failures_do_not_reach_the_new_windows() {
             minimum_calls: Some(2),
             ..Config::default()
         });
-        let late = [(); 2].map(|()| machine.admit().unwrap());
+        let late = [(); 2].map(|()| admit(&machine).unwrap());
         let threads = late.map(|entry| {
             let machine = machine.clone();
             thread::spawn(move || settle(&machine, entry, BAD, at(1)))

@@ -2,61 +2,81 @@
 
 use buttress_sync::atomic::Ordering;
 
+use super::call_window::CallSums;
 use super::moment::Moment;
 use super::outcome::Outcome;
 use super::tally::RateRule;
+use super::time_window::Bucket;
 use super::word::{Entry, Mode, Word};
 use super::{Machine, Outage};
 use crate::event::{Cause, Event};
 
 impl Machine {
-    /// Whether a quick success would leave everything as it is: the healthy path, loads only.
-    #[inline]
-    pub(crate) fn is_indifferent_to_success(&self, entry: Entry) -> bool {
-        let window = match &self.calls {
-            None => true,
-            Some((window, _)) => window.is_full_of_good_calls(entry.generation()),
-        };
-        entry.is_closed() && self.time.is_none() && window && self.streak.length() == 0
+    /// Whether there is no streak of failures to end.
+    #[inline(always)]
+    pub(crate) fn has_no_streak(&self) -> bool {
+        self.streak.length() == 0
     }
 
-    /// Whether the windows need to know when a call ended.
-    #[inline]
-    pub(crate) const fn has_time_window(&self) -> bool {
-        self.time.is_some()
+    /// Whether a good call would leave the window of calls as it is.
+    #[inline(always)]
+    pub(crate) fn holds_good_calls(&self, entry: Entry) -> bool {
+        self.calls
+            .as_ref()
+            .is_some_and(|(window, _)| window.is_full_of_good_calls(entry.generation()))
     }
 
     /// Takes the result of a call into the windows that admitted it, and tells why that opens the breaker, if it does.
     ///
-    /// `now` may be missing where [`has_time_window`](Self::has_time_window) says no.
-    #[inline]
-    pub(crate) fn record(
-        &self,
-        entry: Entry,
-        outcome: Outcome,
-        now: Option<Moment>,
-    ) -> Option<Cause> {
-        let generation = entry.generation();
+    /// `now` is not looked at where there is no window in time.
+    pub(crate) fn record(&self, entry: Entry, outcome: Outcome, now: Moment) -> Option<Cause> {
         let streak = match outcome {
             Outcome::Nothing => return None,
+            Outcome::Success { slow } => return self.record_success(entry, slow, now),
             Outcome::AbandonedSlow => 0,
-            Outcome::Failure { .. } => self.streak.fail(generation)?,
-            Outcome::Success { .. } => {
-                self.streak.succeed(generation);
-                0
-            }
+            Outcome::Failure { .. } => self.streak.fail(entry.generation())?,
         };
-        let calls = self
-            .calls
-            .as_ref()
-            .and_then(|(window, rule)| rule.broken_by(window.record(generation, outcome)?));
-        let time = self.time.as_ref().and_then(|(window, rule)| {
-            rule.broken_by(window.record(generation, outcome, now?, rule.minimum_calls)?)
-        });
+        let by_rate = self.record_in_windows(entry.generation(), outcome, now);
         if self.config.consecutive.is_some_and(|limit| streak >= limit) {
             return Some(Cause::ConsecutiveFailures);
         }
-        calls.or(time).map(Cause::from)
+        by_rate
+    }
+
+    /// [`record`](Self::record) for a success.
+    #[inline(always)]
+    pub(crate) fn record_success(&self, entry: Entry, slow: bool, now: Moment) -> Option<Cause> {
+        self.streak.succeed(entry.generation());
+        self.record_in_windows(entry.generation(), Outcome::Success { slow }, now)
+    }
+
+    #[inline(always)]
+    fn record_in_windows(&self, generation: u32, outcome: Outcome, now: Moment) -> Option<Cause> {
+        let mut calls = None;
+        if let Some((window, _)) = &self.calls {
+            calls = window.record(generation, outcome);
+        }
+        let mut bucket = None;
+        if let Some((window, rule)) = &self.time {
+            bucket = window.record(generation, outcome, now, rule.minimum_calls);
+        }
+        if calls.is_none() && bucket.is_none() {
+            None
+        } else {
+            self.judge(calls, bucket)
+        }
+    }
+
+    #[cold]
+    fn judge(&self, calls: Option<CallSums>, bucket: Option<Bucket>) -> Option<Cause> {
+        let by_calls = self.calls.as_ref().zip(calls);
+        let by_time = self.time.as_ref().zip(bucket);
+        by_calls
+            .and_then(|((_, rule), sums)| rule.broken_by(sums.tally()))
+            .or_else(|| {
+                by_time.and_then(|((window, rule), bucket)| rule.broken_by(window.tally_at(bucket)))
+            })
+            .map(Cause::from)
     }
 
     /// Remembers what is known of a probe so far.

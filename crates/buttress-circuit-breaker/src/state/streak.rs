@@ -24,13 +24,14 @@ impl Streak {
     /// Ends the streak; a streak of zero is only read.
     #[inline]
     pub(crate) fn succeed(&self, generation: u32) {
-        let seen = self.0.load(Ordering::Relaxed);
-        if length(seen) != 0 && owner(seen) == generation {
-            self.end(generation, seen);
+        if self.length() != 0 {
+            self.end(generation);
         }
     }
 
-    fn end(&self, generation: u32, mut seen: u64) {
+    #[cold]
+    fn end(&self, generation: u32) {
+        let mut seen = self.0.load(Ordering::Relaxed);
         while owner(seen) == generation && length(seen) != 0 {
             match self.exchange(seen, word(generation, 0)) {
                 Ok(_) => return,

@@ -29,6 +29,10 @@ pub(crate) struct TimeWindow {
     slow: [AtomicU64; BUCKETS],
 }
 
+/// The number of a bucket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket(u64);
+
 const BUCKETS: usize = 16;
 const SPAN: u64 = BUCKETS as u64;
 
@@ -59,21 +63,23 @@ impl TimeWindow {
 
     /// The sums over the window that ends at `now`.
     pub(crate) fn tally(&self, now: Moment) -> Tally {
-        self.tally_at(self.bucket_at(now, offset(self.base.load(Ordering::Acquire))))
+        self.tally_at(Bucket(
+            self.bucket_at(now, offset(self.base.load(Ordering::Acquire))),
+        ))
     }
 
     /// Takes the call into the window.
     ///
-    /// The sums come back only when they can have reached a limit: a good call lowers every rate, so they are looked at
-    /// when something bad is in the window and a bucket left it, or when the calls may just have become enough to judge.
-    #[inline]
+    /// The bucket comes back when the sums may have reached a limit: a good call lowers every rate, so they are looked at when
+    /// something bad is in the window and a bucket left it, or when the calls may just have become enough to judge.
+    #[inline(always)]
     pub(crate) fn record(
         &self,
         generation: u32,
         outcome: Outcome,
         now: Moment,
         minimum_calls: u64,
-    ) -> Option<Tally> {
+    ) -> Option<Bucket> {
         let base = self.base.load(Ordering::Acquire);
         if base >> 32 != u64::from(generation) {
             return None;
@@ -88,12 +94,12 @@ impl TimeWindow {
             bucket,
             CALL | failed(outcome),
         )?;
-        let bad = outcome.failed() || outcome.slow();
-        if bad {
+        if outcome.failed() || outcome.slow() {
             self.record_bad(bucket, outcome)?;
+        } else if bucket <= latest && in_bucket > minimum_calls {
+            return None;
         }
-        let may_have_changed = bad || bucket > latest || in_bucket <= minimum_calls;
-        (may_have_changed && self.has_bad(bucket)).then(|| self.tally_at(bucket))
+        self.has_bad(bucket).then_some(Bucket(bucket))
     }
 
     #[cold]
@@ -134,7 +140,8 @@ impl TimeWindow {
         }
     }
 
-    fn tally_at(&self, bucket: u64) -> Tally {
+    /// The sums over the window that ends with this bucket.
+    pub(crate) fn tally_at(&self, Bucket(bucket): Bucket) -> Tally {
         let sum = |words: &[AtomicU64; BUCKETS]| {
             let live = words.iter().map(|word| word.load(Ordering::Acquire));
             live.filter(|word| tag(bucket).wrapping_sub(word >> TAG) & TAG_MASK < SPAN)
@@ -179,19 +186,35 @@ const fn failed(outcome: Outcome) -> u64 {
 }
 
 /// Adds to a bucket's word and tells how many calls it holds now; `None` when it is full, or a later bucket took the word.
-#[inline]
+#[inline(always)]
 fn add(word: &AtomicU64, bucket: u64, amount: u64) -> Option<u64> {
     let mut seen = word.load(Ordering::Acquire);
     loop {
-        let next = match (seen >> TAG).wrapping_sub(tag(bucket)) & TAG_MASK {
-            0 if seen >> 24 & FIELD == FIELD => return None,
-            0 => seen + amount,
-            ahead if ahead < TAG_MASK / 2 => return None,
-            _ => tag(bucket) << TAG | amount,
+        let next = if is_open(seen, bucket) {
+            seen + amount
+        } else {
+            anew(seen, bucket, amount)?
         };
         match word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Some(next >> 24 & FIELD),
             Err(now) => seen = now,
         }
+    }
+}
+
+/// Whether the word is this bucket's and has room for another call: without its tag, it is then a small number.
+#[inline]
+const fn is_open(word: u64, bucket: u64) -> bool {
+    word ^ (bucket << TAG) < FIELD << 24
+}
+
+/// The word of a new bucket, if the one that stands there is an old one's.
+#[cold]
+const fn anew(word: u64, bucket: u64, amount: u64) -> Option<u64> {
+    let ahead = (word >> TAG).wrapping_sub(tag(bucket)) & TAG_MASK;
+    if ahead < TAG_MASK / 2 {
+        None
+    } else {
+        Some(tag(bucket) << TAG | amount)
     }
 }

@@ -22,7 +22,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     const fn from_bits(bits: u64) -> Self {
-        match bits & 0xff {
+        match bits & Word::MODE {
             0 => Self::Closed,
             1 => Self::Ramping,
             2 => Self::MetricsOnly,
@@ -46,15 +46,20 @@ impl Mode {
     }
 }
 
-/// The breaker's mode and the generation it belongs to, in one word: `generation:32 | 0:24 | mode:8`.
+/// The breaker's mode and the generation it belongs to, in one word: `generation:32 | 0:24 | timed:1 | mode:7`.
 ///
-/// Every transition begins a new generation, save the end of a ramp, which changes nothing for the calls under way.
+/// `timed` stands in every word of a breaker that looks for slow calls: whoever gets in then needs the time, so that plainly
+/// closed is one question. /// Every transition begins a new generation, save the end of a ramp, which changes nothing for the calls under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl Word {
-    pub(crate) const fn new(generation: u32, mode: Mode) -> Self {
-        Self((generation as u64) << 32 | mode as u64)
+    const MODE: u64 = 0x7f;
+    const TIMED: u64 = 0x80;
+
+    /// The first word of a breaker.
+    pub(crate) const fn first(timed: bool) -> Self {
+        Self(if timed { Self::TIMED } else { 0 } | Mode::Closed as u64)
     }
 
     #[inline]
@@ -72,9 +77,16 @@ impl Word {
         Mode::from_bits(self.0)
     }
 
+    /// Closed, and nobody needs the time.
     #[inline]
-    pub(crate) const fn is_closed(self) -> bool {
+    pub(crate) const fn is_plainly_closed(self) -> bool {
         self.0 & 0xff == Mode::Closed as u64
+    }
+
+    /// Closed, and somebody will ask when the call started.
+    #[inline]
+    pub(crate) const fn is_timed_and_closed(self) -> bool {
+        self.0 & 0xff == Self::TIMED | Mode::Closed as u64
     }
 
     #[inline]
@@ -84,11 +96,17 @@ impl Word {
 
     /// The word of the next generation.
     pub(crate) const fn next(self, mode: Mode) -> Self {
-        Self::new(self.generation().wrapping_add(1), mode)
+        let generation = self.generation().wrapping_add(1);
+        Self((generation as u64) << 32 | self.0 & Self::TIMED | mode as u64)
+    }
+
+    /// The same generation, fully closed: the end of a ramp.
+    pub(crate) const fn ramped(self) -> Self {
+        Self(self.0 & !Self::MODE | Mode::Closed as u64)
     }
 }
 
-/// How a call was let in: `generation:32 | probe:24 | mode:8`. What a permit remembers of it.
+/// How a call was let in: `generation:32 | probe:24 | timed:1 | mode:7`. What a permit remembers of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry(u64);
 
@@ -112,19 +130,25 @@ impl Entry {
         Word(self.0).generation()
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(crate) const fn mode(self) -> Mode {
         Word(self.0).mode()
     }
 
     #[inline]
-    pub(crate) const fn is_closed(self) -> bool {
-        Word(self.0).is_closed()
+    pub(crate) const fn is_plainly_closed(self) -> bool {
+        Word(self.0).is_plainly_closed()
     }
 
     #[inline]
     pub(crate) const fn is_probe(self) -> bool {
-        self.0 & 0xff == Mode::HalfOpen as u64
+        self.0 & Word::MODE == Mode::HalfOpen as u64
+    }
+
+    /// Whether its result goes into the windows.
+    #[inline]
+    pub(crate) const fn is_judged(self) -> bool {
+        self.0 & Word::MODE <= Mode::MetricsOnly as u64
     }
 
     /// Which probe of its round.

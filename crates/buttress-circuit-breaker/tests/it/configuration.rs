@@ -16,6 +16,7 @@ fn refusal(builder: CircuitBreakerBuilder) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_setting_that_makes_no_sense_gets_one_clear_sentence() {
     let window = Window::default;
     for (builder, words) in [

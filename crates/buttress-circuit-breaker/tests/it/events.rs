@@ -1,20 +1,20 @@
 //! What observers are told.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use buttress_circuit_breaker::{Cause, CircuitBreaker, CircuitBreakerBuilder, Event, State};
 use buttress_core::{Settle, Verdict};
+use buttress_sync::Mutex;
 
 use crate::{SECOND, exact, fail, failures_to_open, pass, succeed};
 
-#[expect(clippy::disallowed_types, reason = "a list of a test's own")]
 type Heard = Arc<Mutex<Vec<Event>>>;
 
 fn listening(builder: CircuitBreakerBuilder) -> (CircuitBreaker, Heard) {
     let heard = Heard::default();
     let told = Arc::clone(&heard);
     let breaker = builder
-        .observer(move |event: &Event| told.lock().unwrap().push(*event))
+        .observer(move |event: &Event| told.lock().push(*event))
         .build();
     (breaker, heard)
 }
@@ -42,7 +42,7 @@ async fn closing_tells_the_story_of_the_outage() {
     stream.note(Verdict::Success);
     pass(30 * SECOND).await; // late, and good
     (0..2).for_each(|_| succeed(&breaker));
-    let last = *heard.lock().unwrap().last().unwrap();
+    let last = *heard.lock().last().unwrap();
     let Event::Closed { story, .. } = last else {
         panic!("{last:?}")
     };
@@ -66,7 +66,7 @@ async fn every_transition_is_told_once_in_order_with_its_number() {
     }
     breaker.force_open();
     breaker.reset();
-    let heard = heard.lock().unwrap();
+    let heard = heard.lock();
     let told: Vec<u32> = heard.iter().filter_map(sequence).collect();
     assert_eq!(told, (1..=11).collect::<Vec<u32>>());
     assert_eq!(breaker.snapshot().transitions, 11);
@@ -106,7 +106,7 @@ fn concurrent_transitions_leave_no_gap() {
             });
         }
     });
-    let mut told: Vec<u32> = heard.lock().unwrap().iter().filter_map(sequence).collect();
+    let mut told: Vec<u32> = heard.lock().iter().filter_map(sequence).collect();
     told.sort_unstable();
     assert!(told.len() > 100, "only {} transitions", told.len());
     assert_eq!(
@@ -129,7 +129,7 @@ async fn an_observer_may_use_the_breaker() {
                 if !matches!(event, Event::Refused { .. }) {
                     let _ = breaker.try_acquire();
                 }
-                seen.lock().unwrap().push(*event);
+                seen.lock().push(*event);
             }
         })
         .build();
@@ -138,5 +138,5 @@ async fn an_observer_may_use_the_breaker() {
     pass(60 * SECOND).await;
     (0..3).for_each(|_| succeed(&breaker));
     assert_eq!(breaker.snapshot().state, State::Closed);
-    assert!(seen.lock().unwrap().len() >= 4);
+    assert!(seen.lock().len() >= 4);
 }

@@ -1,5 +1,10 @@
 //! The breaker through its public face, on paused time.
 #![expect(clippy::disallowed_methods, reason = "tests spawn tasks of their own")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may fail a test"
+)]
 
 mod behaviour;
 mod configuration;

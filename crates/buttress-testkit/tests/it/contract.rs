@@ -1,4 +1,4 @@
-//! Each fault is found by the check that is named after it, and by that check the honest layer passes.
+//! Each fault is found by the check whose promise it breaks, and the honest layer passes them all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -53,6 +53,14 @@ fn a_fault_in_waking_is_found_by_name() {
     assert_found(
         Fault::KeepsTheFirstWaker,
         "follows_the_latest_waker: poll_ready was pending and did not wake",
+    );
+}
+
+#[test]
+fn a_service_that_is_ready_too_early_needs_no_waker_to_be_found() {
+    assert_found(
+        Fault::IgnoresReadiness,
+        "registers_a_waker: poll_ready was ready before the inner one was",
     );
 }
 
@@ -148,7 +156,7 @@ fn assert_found(fault: Fault, expected: &str) {
     assert!(told.contains(expected), "{fault:?} is told as: {told}");
 }
 
-/// What the strict contract says about a fault, and that no honest check says anything.
+/// What the strict contract says about a fault.
 #[track_caller]
 fn complaint(fault: Fault) -> String {
     let check = AssertUnwindSafe(|| strict_contract(|| Limit::subject(2, fault)));

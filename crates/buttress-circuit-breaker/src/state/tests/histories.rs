@@ -140,6 +140,12 @@ fn machine(config: &ModelConfig) -> Machine {
     })
 }
 
+/// What the handle does at a glance.
+fn admit(machine: &Machine) -> Option<Entry> {
+    let word = machine.word();
+    word.is_plainly_closed().then_some(Entry::of(word))
+}
+
 fn outcome(told: Told) -> Outcome {
     match told {
         Told::Good { slow } => Outcome::Success { slow },
@@ -171,6 +177,8 @@ struct Pair {
     now: u64,
     calls: Vec<(Ticket, Entry)>,
     met: BTreeMap<&'static str, u64>,
+    has_calls_window: bool,
+    has_time_window: bool,
 }
 
 impl Pair {
@@ -181,11 +189,19 @@ impl Pair {
             now: 0,
             calls: Vec::new(),
             met: BTreeMap::new(),
+            has_calls_window: config.calls.is_some(),
+            has_time_window: config.time.is_some(),
         }
     }
 
     fn moment(&self) -> Moment {
         Moment::from_nanos(self.now)
+    }
+
+    /// What the handle asks before it leaves a success alone.
+    fn changes_nothing(&self, entry: Entry) -> bool {
+        let holds = !self.has_calls_window || self.machine.holds_good_calls(entry);
+        entry.is_plainly_closed() && !self.has_time_window && holds && self.machine.has_no_streak()
     }
 
     fn meet(&mut self, what: &'static str) {
@@ -208,7 +224,7 @@ impl Pair {
         let draw = (drawn * 1_000_000 + OFF_PERCENT) * (u64::MAX / 100_000_000);
         let moment = self.moment();
         let event;
-        let entry = match self.machine.admit() {
+        let entry = match admit(&self.machine) {
             Some(entry) => {
                 event = None;
                 Ok(entry)
@@ -248,11 +264,11 @@ impl Pair {
             Mode::HalfOpen => self.machine.settle_probe(entry, outcome, now, 0),
             Mode::Closed | Mode::Ramping | Mode::MetricsOnly => {
                 let quick_success = outcome == Outcome::Success { slow: false };
-                if quick_success && self.machine.is_indifferent_to_success(entry) {
+                if quick_success && self.changes_nothing(entry) {
                     self.meet("left as it was");
                     None
                 } else {
-                    let cause = self.machine.record(entry, outcome, Some(now));
+                    let cause = self.machine.record(entry, outcome, now);
                     cause.and_then(|cause| self.machine.trip(entry, cause, outcome.hint(), now, 0))
                 }
             }

@@ -39,7 +39,7 @@ fn laps_and_generations_wrap_without_a_trace() {
     for generation in [0, 1, 0x00ff_ffff, 0x0100_0000, u32::MAX] {
         let window = CallWindow::new(2, generation);
         for expected in [(1, 1), (2, 2), (2, 2)] {
-            let tally = window.record(generation, BAD).unwrap();
+            let tally = window.record(generation, BAD).unwrap().tally();
             assert_eq!(
                 (tally.calls, tally.failed),
                 expected,
@@ -48,7 +48,10 @@ fn laps_and_generations_wrap_without_a_trace() {
         }
         window.restart(generation.wrapping_add(1));
         assert!(window.record(generation, BAD).is_none());
-        let tally = window.record(generation.wrapping_add(1), BAD).unwrap();
+        let tally = window
+            .record(generation.wrapping_add(1), BAD)
+            .unwrap()
+            .tally();
         assert_eq!((tally.calls, tally.failed), (1, 1));
     }
 }

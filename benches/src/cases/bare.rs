@@ -1,0 +1,36 @@
+//! What the others are measured over: a service with nothing around it.
+
+use tower_layer::Identity;
+
+use super::{BARE, Base, Case};
+use crate::subject::{clones, fiftieth_fails, served};
+
+/// The service that nothing stands around, and every call succeeds.
+pub const SUCCEEDS: Base = Base {
+    who: BARE,
+    path: "every call succeeds",
+};
+/// Every fiftieth call fails.
+pub(super) const FIFTIETH_FAILS: Base = Base {
+    who: BARE,
+    path: "every fiftieth call fails",
+};
+/// The service is cloned and dropped.
+pub(super) const CLONED: Base = Base {
+    who: BARE,
+    path: "clone",
+};
+
+pub(super) const CASES: &[Case] = &[
+    bare(Case::serving(BARE, SUCCEEDS.path, |inner| {
+        served(inner, Identity::new())
+    })),
+    bare(Case::special(BARE, FIFTIETH_FAILS.path, || {
+        fiftieth_fails(Identity::new())
+    })),
+    bare(Case::special(BARE, CLONED.path, || clones(Identity::new()))),
+];
+
+const fn bare(case: Case) -> Case {
+    Case { base: None, ..case }
+}

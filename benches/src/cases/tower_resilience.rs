@@ -1,0 +1,75 @@
+//! tower-resilience: its breaker and its bulkhead.
+
+use std::time::Duration;
+
+use tower_resilience_bulkhead::BulkheadLayer;
+use tower_resilience_circuitbreaker::{
+    CircuitBreakerConfigBuilder, CircuitBreakerLayer, DefaultClassifier, SlidingWindowType,
+};
+
+use super::Case;
+use crate::inner::Inner;
+use crate::subject::{fiftieth_fails, refused, refused_when_occupied, served};
+
+const WHO: &str = if cfg!(feature = "peers-full") {
+    "tower-resilience full"
+} else {
+    "tower-resilience"
+};
+
+pub(super) const CASES: &[Case] = &[
+    Case::serving(WHO, "breaker closed: consecutive failures", |inner| {
+        served(inner, built(breaker().consecutive_failures(5)))
+    }),
+    Case::serving(WHO, "breaker closed: count window, healthy", |inner| {
+        served(inner, built(breaker()))
+    }),
+    Case::special(WHO, "breaker closed: count window, failures in it", || {
+        fiftieth_fails(built(breaker()))
+    })
+    .over(super::bare::FIFTIETH_FAILS),
+    // Its price grows with the calls that the window holds: those that the longer run makes beyond the shorter find 1000
+    // on average, 700 of the warm-up and 200 to 400 of their own run.
+    Case::special(WHO, "breaker closed: time window", || {
+        served(Inner::Prompt, built(time_window()))
+    })
+    .lasting(700, 200)
+    .growing(),
+    Case::special(WHO, "breaker open: refuse", || {
+        refused(built(breaker().consecutive_failures(5)))
+    }),
+    Case::serving(WHO, "bulkhead free", |inner| served(inner, bulkhead(100))),
+    // A refusal takes it a timer, so more than a millisecond.
+    Case::special(WHO, "bulkhead full: refuse", || {
+        refused_when_occupied(bulkhead(1))
+    })
+    .lasting(50, 200),
+];
+
+type Builder = CircuitBreakerConfigBuilder<DefaultClassifier>;
+
+fn breaker() -> Builder {
+    CircuitBreakerLayer::builder()
+        .name("bench")
+        .wait_duration_in_open(Duration::from_secs(60))
+}
+
+fn time_window() -> Builder {
+    breaker()
+        .sliding_window_type(SlidingWindowType::TimeBased)
+        .sliding_window_duration(Duration::from_secs(60))
+        .minimum_number_of_calls(20)
+}
+
+fn built(builder: Builder) -> CircuitBreakerLayer<DefaultClassifier> {
+    builder.build().expect("the configuration is valid")
+}
+
+fn bulkhead(max: usize) -> BulkheadLayer {
+    BulkheadLayer::builder()
+        .name("bench")
+        .max_concurrent_calls(max)
+        .reject_when_full()
+        .build()
+        .expect("the configuration is valid")
+}

@@ -1,0 +1,140 @@
+//! The services at the bottom of a case.
+
+use std::fmt;
+use std::future::{Future, Pending, Ready, pending, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+/// From this request on [`Obedient`] answers with [`Down`].
+pub const FAIL: u64 = 1 << 63;
+
+/// The error of every inner service: a type without size.
+#[derive(Clone, Copy, Debug)]
+pub struct Down;
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("down")
+    }
+}
+
+impl std::error::Error for Down {}
+
+/// Which inner service a case that always succeeds is built over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inner {
+    /// [`Prompt`].
+    Prompt,
+    /// [`Yielding`].
+    Yielding,
+}
+
+/// Answers at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt;
+
+impl Service<u64> for Prompt {
+    type Response = u64;
+    type Error = Down;
+    type Future = Ready<Result<u64, Down>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+/// Answers at once; fails from the request [`FAIL`] on.
+#[derive(Clone, Copy, Debug)]
+pub struct Obedient;
+
+impl Service<u64> for Obedient {
+    type Response = u64;
+    type Error = Down;
+    type Future = Ready<Result<u64, Down>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(if request >= FAIL {
+            Err(Down)
+        } else {
+            Ok(request)
+        })
+    }
+}
+
+/// Lets other tasks run once before it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Yielding;
+
+impl Service<u64> for Yielding {
+    type Response = u64;
+    type Error = Down;
+    type Future = AfterOthers;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: u64) -> Self::Future {
+        AfterOthers {
+            request,
+            waited: false,
+        }
+    }
+}
+
+/// The answer of [`Yielding`].
+#[derive(Debug)]
+pub struct AfterOthers {
+    request: u64,
+    waited: bool,
+}
+
+impl Future for AfterOthers {
+    type Output = Result<u64, Down>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.waited {
+            return Poll::Ready(Ok(self.request));
+        }
+        self.waited = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Never answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Hanging;
+
+impl Service<u64> for Hanging {
+    type Response = u64;
+    type Error = Down;
+    type Future = Pending<Result<u64, Down>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, _: u64) -> Self::Future {
+        pending()
+    }
+}

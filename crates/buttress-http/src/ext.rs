@@ -1,0 +1,48 @@
+use buttress_core::Adopt;
+
+use crate::{Grpc, Http, UntilHeaders};
+
+/// Gives a layer, or a tuple of layers, the protocol of HTTP or gRPC.
+///
+/// ```
+/// use buttress_bulkhead::RefusingBulkheadLayer as BulkheadLayer;
+/// use buttress_http::{ByStatus, Http, HttpExt, UntilHeaders};
+///
+/// let to_the_last_frame: BulkheadLayer<Http> = BulkheadLayer::new(100).http();
+/// let to_the_head: BulkheadLayer<Http<ByStatus, UntilHeaders>> =
+///     BulkheadLayer::new(100).http().until_headers();
+/// # let _ = (to_the_last_frame, to_the_head);
+/// ```
+///
+/// The first choice stays: `.http().grpc()` is HTTP, and [`respond`](crate::respond()) changes only layers that have no protocol.
+pub trait HttpExt: Sized {
+    /// Judges calls by their HTTP status, and ends them at the last frame of the answer.
+    #[must_use]
+    fn http(self) -> Self::Adopted
+    where
+        Self: Adopt<Http>,
+    {
+        self.adopt(Http::new())
+    }
+
+    /// Judges calls by their gRPC status, and ends them at the trailers of the answer.
+    #[must_use]
+    fn grpc(self) -> Self::Adopted
+    where
+        Self: Adopt<Grpc>,
+    {
+        self.adopt(Grpc::new())
+    }
+
+    /// Ends calls at the head of the answer, and leaves the type of its body as it is; before or after
+    /// [`http`](Self::http) or [`grpc`](Self::grpc), and also inside of [`respond`](crate::respond()).
+    #[must_use]
+    fn until_headers(self) -> Self::Adopted
+    where
+        Self: Adopt<UntilHeaders>,
+    {
+        self.adopt(UntilHeaders::new())
+    }
+}
+
+impl<L> HttpExt for L {}

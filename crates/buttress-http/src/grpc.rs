@@ -1,0 +1,136 @@
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use buttress_core::{
+    Adopt, Classify, Completion, Deadline, Mark, Priority, Reclassify, RequestContext, Settle,
+};
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+
+use crate::{ByGrpcStatus, Protocol, ToLastFrame, Tracked, TrailersDecide, UntilHeaders};
+
+/// The protocol of gRPC calls: judged by `grpc-status`, over when the trailers have gone by.
+///
+/// `C` is the classifier, [`ByGrpcStatus`] unless the user chose another; it judges heads and, up to the last frame, trailers
+/// too: `Classify<HeaderMap, Infallible>`. `M` says when a call is over, [`ToLastFrame`] or [`UntilHeaders`]; in the latter
+/// case only an answer that consists of nothing but its head says how it ended. A layer takes the protocol on with
+/// [`grpc`](crate::HttpExt::grpc), or inside of [`respond_grpc`](crate::respond_grpc).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grpc<C = ByGrpcStatus, M = ToLastFrame> {
+    classifier: C,
+    until: PhantomData<M>,
+}
+
+impl Grpc {
+    /// The protocol as it is used unless something else was chosen.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            classifier: ByGrpcStatus,
+            until: PhantomData,
+        }
+    }
+}
+
+impl<C, M> Grpc<C, M> {
+    /// The same protocol, with calls that are over when the head of the answer is there.
+    #[must_use]
+    pub fn until_headers(self) -> Grpc<C, UntilHeaders> {
+        Grpc {
+            classifier: self.classifier,
+            until: PhantomData,
+        }
+    }
+}
+
+impl<C, M> Reclassify for Grpc<C, M> {
+    type With<D> = Grpc<D, M>;
+
+    fn with<D>(self, classifier: D) -> Grpc<D, M> {
+        Grpc {
+            classifier,
+            until: PhantomData,
+        }
+    }
+}
+
+impl<C, M> Protocol for Grpc<C, M> {
+    type UntilHeaders = Grpc<C, UntilHeaders>;
+
+    fn shorten(self) -> Self::UntilHeaders {
+        self.until_headers()
+    }
+}
+
+/// The first adoption wins.
+impl<C, M, Q: Protocol> Adopt<Q> for Grpc<C, M> {
+    type Adopted = Self;
+
+    fn adopt(self, _: Q) -> Self {
+        self
+    }
+}
+
+impl<C, M, D> Adopt<UntilHeaders<D>> for Grpc<C, M> {
+    type Adopted = Grpc<C, UntilHeaders>;
+
+    fn adopt(self, _: UntilHeaders<D>) -> Self::Adopted {
+        self.until_headers()
+    }
+}
+
+impl<C, B, E, P> Completion<Response<B>, E, P> for Grpc<C, ToLastFrame>
+where
+    C: Classify<Response<B>, E> + Classify<HeaderMap, Infallible> + Clone,
+    B: Body,
+    P: Settle,
+{
+    type Output = Response<Tracked<B, P, TrailersDecide<C>>>;
+
+    #[inline(always)]
+    fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
+        match result {
+            Ok(response) => {
+                let head = self.classifier.classify(Ok(&response));
+                let judge = TrailersDecide::after(&response, &self.classifier);
+                Ok(Tracked::attach(response, permit, head, judge))
+            }
+            Err(error) => {
+                permit.settle(Classify::<Response<B>, E>::classify(
+                    &self.classifier,
+                    Err(&error),
+                ));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<C, B, E, P> Completion<Response<B>, E, P> for Grpc<C, UntilHeaders>
+where
+    C: Classify<Response<B>, E>,
+    P: Settle,
+{
+    type Output = Response<B>;
+
+    #[inline(always)]
+    fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
+        permit.settle(self.classifier.classify(result.as_ref()));
+        result
+    }
+}
+
+/// Reads the deadline and the priority from the request's extensions, and writes marks there. No header says anything.
+impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        request.extensions().get().copied()
+    }
+
+    fn priority(&self, request: &Request<B>) -> Option<Priority> {
+        request.extensions().get().copied()
+    }
+
+    fn stamp(&self, request: &mut Request<B>, mark: Mark) {
+        request.extensions_mut().insert(mark);
+    }
+}

@@ -1,0 +1,168 @@
+use std::marker::PhantomData;
+
+use buttress_core::{
+    Adopt, Classify, Completion, Deadline, Mark, Priority, Reclassify, RequestContext, Settle,
+};
+use http::{Request, Response};
+use http_body::Body;
+
+use crate::{ByStatus, HeadDecides, Protocol, ToLastFrame, Tracked, UntilHeaders};
+
+/// The protocol of HTTP calls: judged by their status, over at the last frame of the answer.
+///
+/// `C` is the classifier, [`ByStatus`] unless the user chose another; `M` says when a call is over, [`ToLastFrame`] or
+/// [`UntilHeaders`]. A layer takes it on with [`http`](crate::HttpExt::http), or inside of [`respond`](crate::respond()).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Http<C = ByStatus, M = ToLastFrame> {
+    classifier: C,
+    until: PhantomData<M>,
+}
+
+impl Http {
+    /// The protocol as it is used unless something else was chosen.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            classifier: ByStatus,
+            until: PhantomData,
+        }
+    }
+}
+
+impl<C, M> Http<C, M> {
+    /// The same protocol, with calls that are over when the head of the answer is there.
+    #[must_use]
+    pub fn until_headers(self) -> Http<C, UntilHeaders> {
+        Http {
+            classifier: self.classifier,
+            until: PhantomData,
+        }
+    }
+}
+
+impl<C, M> Reclassify for Http<C, M> {
+    type With<D> = Http<D, M>;
+
+    fn with<D>(self, classifier: D) -> Http<D, M> {
+        Http {
+            classifier,
+            until: PhantomData,
+        }
+    }
+}
+
+impl<C, M> Protocol for Http<C, M> {
+    type UntilHeaders = Http<C, UntilHeaders>;
+
+    fn shorten(self) -> Self::UntilHeaders {
+        self.until_headers()
+    }
+}
+
+/// The first adoption wins.
+impl<C, M, Q: Protocol> Adopt<Q> for Http<C, M> {
+    type Adopted = Self;
+
+    fn adopt(self, _: Q) -> Self {
+        self
+    }
+}
+
+impl<C, M, D> Adopt<UntilHeaders<D>> for Http<C, M> {
+    type Adopted = Http<C, UntilHeaders>;
+
+    fn adopt(self, _: UntilHeaders<D>) -> Self::Adopted {
+        self.until_headers()
+    }
+}
+
+impl<C, B, E, P> Completion<Response<B>, E, P> for Http<C, ToLastFrame>
+where
+    C: Classify<Response<B>, E>,
+    B: Body,
+    P: Settle,
+{
+    type Output = Response<Tracked<B, P>>;
+
+    #[inline(always)]
+    fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
+        match result {
+            Ok(response) => {
+                let head = self.classifier.classify(Ok(&response));
+                Ok(Tracked::attach(response, permit, head, HeadDecides))
+            }
+            Err(error) => {
+                permit.settle(self.classifier.classify(Err(&error)));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<C, B, E, P> Completion<Response<B>, E, P> for Http<C, UntilHeaders>
+where
+    C: Classify<Response<B>, E>,
+    P: Settle,
+{
+    type Output = Response<B>;
+
+    #[inline(always)]
+    fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
+        permit.settle(self.classifier.classify(result.as_ref()));
+        result
+    }
+}
+
+/// Reads the deadline and the priority from the request's extensions, and writes marks there. No header says anything.
+impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        request.extensions().get().copied()
+    }
+
+    fn priority(&self, request: &Request<B>) -> Option<Priority> {
+        request.extensions().get().copied()
+    }
+
+    fn stamp(&self, request: &mut Request<B>, mark: Mark) {
+        request.extensions_mut().insert(mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Grpc;
+
+    fn check(protocol: &impl RequestContext<Request<()>>) {
+        let mut request = Request::new(());
+        assert_eq!(protocol.deadline(&request), None);
+        assert_eq!(protocol.priority(&request), None);
+
+        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_secs(1));
+        request.extensions_mut().insert(deadline);
+        request.extensions_mut().insert(Priority::Critical);
+        assert_eq!(protocol.deadline(&request), Some(deadline));
+        assert_eq!(protocol.priority(&request), Some(Priority::Critical));
+
+        protocol.stamp(&mut request, Mark::Probe);
+        assert_eq!(request.extensions().get(), Some(&Mark::Probe));
+    }
+
+    #[test]
+    fn the_context_of_a_request_stands_in_its_extensions() {
+        check(&Http::new());
+        check(&Grpc::new().until_headers());
+    }
+
+    #[test]
+    fn no_header_says_anything() {
+        let request = Request::builder()
+            .header("priority", "critical")
+            .header("grpc-timeout", "1S");
+        let request = request.body(()).unwrap();
+        assert_eq!(Http::new().priority(&request), None);
+        assert_eq!(Grpc::new().deadline(&request), None);
+    }
+}

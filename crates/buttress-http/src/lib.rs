@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod answer;
+mod answerable;
+mod by_grpc_status;
+mod by_status;
+mod code;
+mod ext;
+mod grpc;
+mod head;
+mod http;
+mod judge;
+mod refused;
+mod render;
+mod respond;
+mod retry_after;
+mod service;
+mod tracked;
+mod transport;
+mod until;
+
+// What a call means, and when it is over.
+pub use crate::ext::HttpExt;
+pub use crate::grpc::Grpc;
+pub use crate::http::Http;
+pub use crate::judge::{HeadDecides, Judge, TrailersDecide};
+pub use crate::tracked::Tracked;
+pub use crate::until::{Protocol, ToLastFrame, UntilHeaders};
+
+// What an answer says.
+pub use crate::by_grpc_status::{ByCode, ByGrpcStatus, by_code};
+pub use crate::by_status::ByStatus;
+pub use crate::code::Code;
+pub use crate::head::{ByHead, ByResponse, Head, by_head, by_response};
+pub use crate::retry_after::retry_after;
+
+// How a refusal is answered.
+pub use crate::answer::Answer;
+pub use crate::answerable::Answerable;
+pub use crate::refused::Refused;
+pub use crate::render::{GrpcStatus, Problem, Render, status, whole_seconds};
+pub use crate::respond::{AsIs, Respond, RespondLayer, as_is, respond, respond_grpc};
+pub use crate::service::{RespondFuture, RespondService};

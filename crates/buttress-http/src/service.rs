@@ -1,0 +1,181 @@
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use buttress_core::{Error, Rejected};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{Answer, Answerable, Problem, Render};
+
+/// Answers what the layers below refuse, instead of failing; made by [`respond`](crate::respond()) and
+/// [`RespondLayer`](crate::RespondLayer).
+///
+/// A refusal met in `poll_ready` is kept, and is the answer to the next call. `O` is the service that the layers stand around.
+#[must_use = "a service does nothing until it is called"]
+pub struct RespondService<S, R = Problem, O = S> {
+    inner: S,
+    render: R,
+    /// Met while getting ready, and due to the next call.
+    refused: Option<Rejected>,
+    origin: PhantomData<fn() -> O>,
+}
+
+impl<S, R, O> RespondService<S, R, O> {
+    pub(crate) const fn new(inner: S, render: R) -> Self {
+        Self {
+            inner,
+            render,
+            refused: None,
+            origin: PhantomData,
+        }
+    }
+
+    /// The layers and the service below.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, R, O, ReqBody, B> Service<Request<ReqBody>> for RespondService<S, R, O>
+where
+    S: Service<Request<ReqBody>, Response = Response<B>>,
+    S::Error: Answerable,
+    R: Render + Clone,
+{
+    type Response = Response<Answer<B>>;
+    type Error = <S::Error as Answerable>::Inner;
+    type Future = RespondFuture<S::Future, R>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.refused.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let Err(error) = ready!(self.inner.poll_ready(cx)) else {
+            return Poll::Ready(Ok(()));
+        };
+        match error.sort() {
+            Error::Inner(error) => Poll::Ready(Err(error)),
+            Error::Rejected(rejected) => {
+                self.refused = Some(rejected);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let head_only = request.method() == Method::HEAD;
+        let stage = match self.refused.take() {
+            Some(rejected) => Stage::Refused { rejected },
+            None => Stage::Calling {
+                inner: self.inner.call(request),
+            },
+        };
+        RespondFuture {
+            stage,
+            render: self.render.clone(),
+            head_only,
+        }
+    }
+}
+
+/// A clone has not been made ready, so it has met no refusal.
+impl<S: Clone, R: Clone, O> Clone for RespondService<S, R, O> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.render.clone())
+    }
+}
+
+impl<S: fmt::Debug, R, O> fmt::Debug for RespondService<S, R, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RespondService")
+            .field("inner", &self.inner)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "tonic")]
+impl<S, R, O: tonic::server::NamedService> tonic::server::NamedService for RespondService<S, R, O> {
+    const NAME: &'static str = O::NAME;
+}
+
+pin_project! {
+    /// The future of a [`RespondService`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct RespondFuture<F, R> {
+        #[pin]
+        stage: Stage<F>,
+        render: R,
+        head_only: bool,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<F> {
+        Calling { #[pin] inner: F },
+        Refused { rejected: Rejected },
+    }
+}
+
+impl<F, R, B, E> Future for RespondFuture<F, R>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Answerable,
+    R: Render,
+{
+    type Output = Result<Response<Answer<B>>, E::Inner>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let rejected = match this.stage.project() {
+            StageProjection::Refused { rejected } => *rejected,
+            StageProjection::Calling { inner } => match ready!(inner.poll(cx)) {
+                Ok(response) => return Poll::Ready(Ok(response.map(Answer::inner))),
+                Err(error) => match error.sort() {
+                    Error::Inner(error) => return Poll::Ready(Err(error)),
+                    Error::Rejected(rejected) => rejected,
+                },
+            },
+        };
+        Poll::Ready(Ok(answer(this.render, rejected, *this.head_only)))
+    }
+}
+
+/// The rendered refusal. It stays in the extensions, where an outer layer of the same process knows it as ours.
+#[cold]
+fn answer<B>(render: &impl Render, rejected: Rejected, head_only: bool) -> Response<Answer<B>> {
+    let mut response = render.render(&rejected);
+    response.extensions_mut().insert(rejected);
+    if head_only {
+        let body = mem::take(response.body_mut());
+        response
+            .headers_mut()
+            .entry(CONTENT_LENGTH)
+            .or_insert_with(|| body.len().into());
+    }
+    response.map(Answer::made)
+}
+
+impl<F, R> fmt::Debug for RespondFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_tuple("RespondFuture");
+        match &self.stage {
+            Stage::Calling { .. } => debug.field(&"calling"),
+            Stage::Refused { rejected } => debug.field(rejected),
+        };
+        debug.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

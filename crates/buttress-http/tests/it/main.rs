@@ -1,0 +1,17 @@
+//! The crate from outside: stacks as users write them, over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so"
+)]
+
+mod adoption;
+mod allocations;
+mod axum_server;
+mod client;
+mod hyper_server;
+mod not_sent;
+mod respond;
+mod support;

@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The vocabulary: what every layer and every edge speaks.
+pub use buttress_core::{
+    Adopt, Again, ByResult, Classify, Condition, ConfigError, Deadline, Error, Inspect, Name,
+    Observer, Plain, Priority, Reason, Rejectable, Rejected, Settle, Verdict, WidenLayer, by,
+    find_rejection,
+};
+pub use buttress_sync::intern;
+
+/// The parts from which layers, protocols and classifiers of one's own are made.
+pub mod core {
+    pub use buttress_core::*;
+}
+
+/// Stops calling what keeps failing.
+#[cfg(feature = "circuit-breaker")]
+pub mod circuit_breaker {
+    pub use buttress_circuit_breaker::*;
+}
+#[cfg(feature = "circuit-breaker")]
+pub use buttress_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+
+/// Bounds how many calls are inside at once.
+#[cfg(feature = "bulkhead")]
+pub mod bulkhead {
+    pub use buttress_bulkhead::*;
+}
+#[cfg(feature = "bulkhead")]
+pub use buttress_bulkhead::{Bulkhead, RefusingBulkheadLayer};
+
+/// What HTTP and gRPC mean by success, and how a refusal is answered.
+#[cfg(feature = "http")]
+pub mod http {
+    pub use buttress_http::*;
+}
+#[cfg(feature = "http")]
+pub use buttress_http::{HttpExt, RespondLayer, as_is, respond, respond_grpc};

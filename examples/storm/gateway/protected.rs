@@ -1,0 +1,131 @@
+//! The protected gateway: buttress on the server's side and towards each upstream.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::Request;
+use buttress::circuit_breaker::{Event, State};
+use buttress::{Bulkhead, CircuitBreaker, HttpExt, RespondLayer, respond};
+use http::StatusCode;
+use tokio::time::Instant;
+use tower::timeout::TimeoutLayer;
+use tower::timeout::error::Elapsed;
+use tower::{BoxError, ServiceBuilder};
+
+use super::forward::{client, redirect};
+use super::plan::{FAILURES, Plan};
+use crate::breakers::{BreakerState, Transition, Transitions};
+use crate::stage::{PerUpstream, Upstream};
+
+/// Everything that outlives a single call.
+#[derive(Clone, Debug)]
+pub struct Protected {
+    plan: Plan,
+    entrance: Bulkhead,
+    guards: PerUpstream<Guard>,
+    transitions: Transitions,
+}
+
+/// What stands between the gateway and one upstream: trouble with one takes nothing from the other.
+#[derive(Clone, Debug)]
+struct Guard {
+    breaker: CircuitBreaker,
+    bulkhead: Bulkhead,
+}
+
+impl Protected {
+    pub fn new(plan: Plan) -> Self {
+        let transitions = Transitions::default();
+        Self {
+            plan,
+            entrance: Bulkhead::builder("gateway")
+                .max_concurrent(plan.capacity)
+                .build(),
+            guards: PerUpstream::from_fn(|upstream| Guard::new(upstream, plan, &transitions)),
+            transitions,
+        }
+    }
+
+    /// The routes of the gateway, behind its own bulkhead.
+    pub fn router(&self, upstreams: &PerUpstream<SocketAddr>) -> Router {
+        let routes = Upstream::ALL
+            .into_iter()
+            .fold(Router::new(), |routes, upstream| {
+                let guard = self.guards.of(upstream);
+                guard.route(routes, upstream, *upstreams.of(upstream), self.plan)
+            });
+        routes.layer(respond((self.entrance.refusing_layer(),)))
+    }
+
+    /// How the breakers stand at this moment.
+    pub fn states(&self) -> PerUpstream<BreakerState> {
+        PerUpstream::from_fn(|upstream| state(self.guards.of(upstream).breaker.snapshot().state))
+    }
+
+    /// What the breakers did, its times counted from `start`.
+    pub fn transitions(&self, start: Instant) -> Vec<Transition> {
+        self.transitions.since(start)
+    }
+}
+
+impl Guard {
+    fn new(upstream: Upstream, plan: Plan, transitions: &Transitions) -> Self {
+        let transitions = transitions.clone();
+        let breaker = CircuitBreaker::builder(upstream.name())
+            .consecutive_failures(FAILURES)
+            .open_for(plan.open_time)
+            .probe_limit(plan.open_time)
+            .observer(move |event: &Event| {
+                if let Some(state) = entered(event) {
+                    transitions.note(upstream, state);
+                }
+            });
+        let bulkhead = Bulkhead::builder(upstream.name()).max_concurrent(plan.slots);
+        Self {
+            breaker: breaker.build(),
+            bulkhead: bulkhead.build(),
+        }
+    }
+
+    /// Adds the route to an upstream: a hyper client under timeout, bulkhead and breaker. What they
+    /// refuse is answered by buttress, what the client could not do is explained by us.
+    fn route(&self, routes: Router, upstream: Upstream, address: SocketAddr, plan: Plan) -> Router {
+        let service = ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(explain))
+            .layer(RespondLayer::new())
+            .layer(self.breaker.layer().http())
+            .layer(self.bulkhead.refusing_layer().http())
+            .layer(TimeoutLayer::new(plan.attempt_limit))
+            .map_request(move |request: Request| redirect(request, address))
+            .service(client());
+        routes.route_service(upstream.path(), service)
+    }
+}
+
+async fn explain(error: BoxError) -> StatusCode {
+    if error.is::<Elapsed>() {
+        StatusCode::GATEWAY_TIMEOUT
+    } else {
+        StatusCode::BAD_GATEWAY
+    }
+}
+
+/// The state that a transition led to; a refusal leads nowhere.
+const fn entered(event: &Event) -> Option<BreakerState> {
+    match event {
+        Event::Opened { .. } => Some(BreakerState::Open),
+        Event::HalfOpened { .. } => Some(BreakerState::HalfOpen),
+        Event::Closed { .. } => Some(BreakerState::Closed),
+        _ => None,
+    }
+}
+
+/// Nobody forces a breaker here, so there are three states to tell.
+const fn state(state: State) -> BreakerState {
+    match state {
+        State::Open | State::ForcedOpen => BreakerState::Open,
+        State::HalfOpen => BreakerState::HalfOpen,
+        _ => BreakerState::Closed,
+    }
+}

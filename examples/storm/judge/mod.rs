@@ -1,0 +1,231 @@
+//! Judges a run: which bounds held, which broke, and which could not be judged.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::figures::Figures;
+use crate::report::millis;
+use crate::schedule::Phase;
+use crate::stage::{PerSide, PerUpstream};
+use crate::text::{after, duration, share};
+
+#[cfg(test)]
+mod tests;
+
+/// A generator later than this tells more of the machine than of the gateways.
+pub const LATENESS_LIMIT: Duration = Duration::from_millis(20);
+
+/// Which bounds are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Bounds {
+    /// Every bound
+    #[default]
+    All,
+    /// Shares, recovery and control; no latencies
+    Shares,
+}
+
+/// Everything a run is judged by.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    pub phases: Vec<PhaseFigures>,
+    pub recovery: PerSide<Recovery>,
+    /// How long a breaker stays open, and how long a probe may take.
+    pub open_time: Duration,
+    pub lateness_p99: Duration,
+}
+
+/// One phase and what became of its calls.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhaseFigures {
+    pub phase: Phase,
+    #[serde(rename = "from_ms", serialize_with = "millis::serialize")]
+    pub from: Duration,
+    #[serde(rename = "to_ms", serialize_with = "millis::serialize")]
+    pub to: Duration,
+    /// Whether the run went on to the end of it.
+    pub over: bool,
+    #[serde(flatten)]
+    pub sides: PerSide<PerUpstream<Figures>>,
+}
+
+/// How payments came back.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Recovery {
+    /// When its port accepted again, counted from the start of the run.
+    #[serde(rename = "accepted_ms", serialize_with = "millis::serialize")]
+    pub accepted: Option<Duration>,
+    /// How long after that its callers were served again.
+    #[serde(rename = "served_again_after_ms", serialize_with = "millis::serialize")]
+    pub served_again: Option<Duration>,
+}
+
+/// What a bound demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    Share,
+    Latency,
+    Recovery,
+    Control,
+}
+
+impl Rule {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Share => "inventory served",
+            Self::Latency => "inventory p99",
+            Self::Recovery => "payments served again",
+            Self::Control => "control: bare inventory",
+        }
+    }
+}
+
+/// One bound with what was measured on both sides.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bound {
+    pub rule: Rule,
+    pub phase: Phase,
+    pub limit: String,
+    pub protected: String,
+    pub bare: String,
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Held,
+    Broken,
+    NotJudged(&'static str),
+}
+
+impl Verdict {
+    const fn held_if(held: bool) -> Self {
+        if held { Self::Held } else { Self::Broken }
+    }
+}
+
+/// Judges every bound, in the order of the phases.
+pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
+    let shares = evidence.phases.iter().map(judge_share);
+    let latencies = evidence
+        .phases
+        .iter()
+        .map(|phase| judge_latency(evidence, phase, bounds));
+    let recovery = evidence
+        .of(Phase::Back)
+        .map(|back| judge_recovery(evidence, back));
+    let control = evidence.of(Phase::Hanging).map(judge_control);
+    shares
+        .chain(latencies)
+        .chain(recovery)
+        .chain(control)
+        .collect()
+}
+
+impl Evidence {
+    pub fn of(&self, phase: Phase) -> Option<&PhaseFigures> {
+        self.phases.iter().find(|figures| figures.phase == phase)
+    }
+
+    /// The longest that payments may take to be served again: the jittered open time, one round of
+    /// probes, and two seconds for everything else.
+    pub fn recovery_limit(&self) -> Duration {
+        self.open_time.mul_f64(1.2) + self.open_time + Duration::from_secs(2)
+    }
+
+    /// The longest that inventory's p99 may be in any phase, by its p99 of the calm one.
+    pub fn latency_limit(&self) -> Option<Duration> {
+        let calm = self.of(Phase::Calm).filter(|calm| calm.over)?;
+        Some(calm.sides.protected.inventory.p99? * 3 + Duration::from_millis(50))
+    }
+}
+
+impl PhaseFigures {
+    fn inventory(&self) -> (&Figures, &Figures) {
+        (&self.sides.protected.inventory, &self.sides.bare.inventory)
+    }
+
+    /// Why nothing can be said of this phase, if so.
+    fn unjudged(&self) -> Option<Verdict> {
+        let (protected, bare) = self.inventory();
+        if !self.over {
+            Some(Verdict::NotJudged("the run was cut short"))
+        } else if protected.calls == 0 || bare.calls == 0 {
+            Some(Verdict::NotJudged("no call arrived"))
+        } else {
+            None
+        }
+    }
+}
+
+fn judge_share(phase: &PhaseFigures) -> Bound {
+    let (protected, bare) = phase.inventory();
+    let judged = || Verdict::held_if(!loses_too_much(protected));
+    Bound {
+        rule: Rule::Share,
+        phase: phase.phase,
+        limit: "≥ 99.9 %".into(),
+        protected: share(protected),
+        bare: share(bare),
+        verdict: phase.unjudged().unwrap_or_else(judged),
+    }
+}
+
+/// One call in a thousand may be lost, and one more; two more break the share.
+const fn loses_too_much(figures: &Figures) -> bool {
+    figures.lost() >= figures.calls / 1_000 + 2
+}
+
+fn judge_latency(evidence: &Evidence, phase: &PhaseFigures, bounds: Bounds) -> Bound {
+    let (protected, bare) = phase.inventory();
+    let limit = evidence.latency_limit();
+    let unjudged = if bounds == Bounds::Shares {
+        Some(Verdict::NotJudged("only shares are"))
+    } else if evidence.lateness_p99 > LATENESS_LIMIT {
+        Some(Verdict::NotJudged("the machine was too busy"))
+    } else {
+        phase.unjudged()
+    };
+    let judged = || Verdict::held_if(protected.p99 <= limit);
+    Bound {
+        rule: Rule::Latency,
+        phase: phase.phase,
+        limit: limit.map_or_else(|| "–".into(), |limit| format!("≤ {}", duration(limit))),
+        protected: protected.p99.map_or_else(|| "–".into(), duration),
+        bare: bare.p99.map_or_else(|| "–".into(), duration),
+        verdict: unjudged.unwrap_or_else(judged),
+    }
+}
+
+fn judge_recovery(evidence: &Evidence, back: &PhaseFigures) -> Bound {
+    let limit = evidence.recovery_limit();
+    let PerSide { protected, bare } = evidence.recovery;
+    let judged = || Verdict::held_if(protected.served_again.is_some_and(|after| after <= limit));
+    Bound {
+        rule: Rule::Recovery,
+        phase: Phase::Back,
+        limit: format!("≤ {}", duration(limit)),
+        protected: after(protected.served_again),
+        bare: after(bare.served_again),
+        verdict: back.unjudged().unwrap_or_else(judged),
+    }
+}
+
+/// The bare gateway has to fall for a run to prove anything.
+fn judge_control(hanging: &PhaseFigures) -> Bound {
+    let (protected, bare) = hanging.inventory();
+    Bound {
+        rule: Rule::Control,
+        phase: Phase::Hanging,
+        limit: "< 99 %".into(),
+        protected: share(protected),
+        bare: share(bare),
+        verdict: hanging
+            .unjudged()
+            .unwrap_or_else(|| Verdict::held_if(!bare.serves(99))),
+    }
+}

@@ -1,0 +1,238 @@
+//! Each bound is shown to hold and to break.
+
+use super::*;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn figures(calls: usize, served: usize, p99: Duration) -> Figures {
+    let failed = calls - served;
+    Figures {
+        calls,
+        served,
+        failed,
+        p50: Some(p99),
+        p99: Some(p99),
+        ..Figures::default()
+    }
+}
+
+fn phase(phase: Phase) -> PhaseFigures {
+    let side = |inventory: usize| PerUpstream {
+        inventory: figures(1_000, inventory, ms(20)),
+        payments: figures(1_000, 500, ms(500)),
+    };
+    let sides = PerSide {
+        protected: side(1_000),
+        bare: side(400),
+    };
+    PhaseFigures {
+        phase,
+        from: Duration::ZERO,
+        to: ms(1),
+        over: true,
+        sides,
+    }
+}
+
+/// A run that goes as it should: open time 1 s, calm p99 20 ms, so the latency limit is 110 ms.
+fn good_run() -> Evidence {
+    let recovery = Recovery {
+        accepted: Some(ms(30_000)),
+        served_again: Some(ms(1_000)),
+    };
+    Evidence {
+        phases: Phase::ALL.into_iter().map(phase).collect(),
+        recovery: PerSide {
+            protected: recovery,
+            bare: recovery,
+        },
+        open_time: ms(1_000),
+        lateness_p99: ms(2),
+    }
+}
+
+/// The good run after `change` was made to one of its phases.
+fn run_with(changed: Phase, change: impl Fn(&mut PhaseFigures)) -> Evidence {
+    let mut run = good_run();
+    run.phases
+        .iter_mut()
+        .filter(|phase| phase.phase == changed)
+        .for_each(change);
+    run
+}
+
+fn broken(evidence: &Evidence, bounds: Bounds) -> Vec<(Rule, Phase)> {
+    let all = judge(evidence, bounds).into_iter();
+    all.filter(|b| b.verdict == Verdict::Broken)
+        .map(|b| (b.rule, b.phase))
+        .collect()
+}
+
+fn verdict(evidence: &Evidence, bounds: Bounds, rule: Rule, phase: Phase) -> Verdict {
+    let all = judge(evidence, bounds);
+    all.iter()
+        .find(|b| b.rule == rule && b.phase == phase)
+        .unwrap()
+        .verdict
+}
+
+#[test]
+fn a_good_run_holds_every_bound() {
+    let bounds = judge(&good_run(), Bounds::All);
+    assert_eq!(bounds.len(), 6 + 6 + 1 + 1);
+    assert!(
+        bounds.iter().all(|bound| bound.verdict == Verdict::Held),
+        "{bounds:#?}"
+    );
+}
+
+#[test]
+fn a_share_breaks_in_any_phase_and_only_at_two_losses_beyond_it() {
+    // calls, losses: whether the share of 99.9 % is broken
+    let table = [
+        (375, 1, false),
+        (375, 2, true),
+        (1_000, 1, false),
+        (1_000, 2, false),
+        (1_000, 3, true),
+        (2_500, 3, false),
+        (2_500, 4, true),
+    ];
+    for (calls, losses, breaks) in table {
+        for hit in Phase::ALL {
+            let run = run_with(hit, |p| {
+                p.sides.protected.inventory = figures(calls, calls - losses, ms(20));
+            });
+            let expected = if breaks {
+                vec![(Rule::Share, hit)]
+            } else {
+                vec![]
+            };
+            assert_eq!(
+                broken(&run, Bounds::All),
+                expected,
+                "{losses} of {calls} in {hit:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_p99_breaks_beyond_three_times_the_calm_one_and_fifty_milliseconds() {
+    for (p99, breaks) in [(ms(110), false), (ms(111), true)] {
+        let run = run_with(Phase::Dead, |p| p.sides.protected.inventory.p99 = Some(p99));
+        let expected = if breaks {
+            vec![(Rule::Latency, Phase::Dead)]
+        } else {
+            vec![]
+        };
+        assert_eq!(broken(&run, Bounds::All), expected, "{p99:?}");
+    }
+}
+
+#[test]
+fn latencies_are_not_judged_on_a_busy_machine() {
+    let mut run = run_with(Phase::Dead, |p| {
+        p.sides.protected.inventory.p99 = Some(ms(900));
+    });
+    run.lateness_p99 = ms(20);
+    assert_eq!(broken(&run, Bounds::All), [(Rule::Latency, Phase::Dead)]);
+    run.lateness_p99 = ms(21);
+    assert_eq!(broken(&run, Bounds::All), []);
+    let busy = Verdict::NotJudged("the machine was too busy");
+    assert_eq!(verdict(&run, Bounds::All, Rule::Latency, Phase::Calm), busy);
+}
+
+#[test]
+fn only_latencies_are_left_out_when_shares_are_asked_for() {
+    let run = run_with(Phase::Dead, |p| {
+        p.sides.protected.inventory = figures(1_000, 900, ms(900));
+    });
+    assert_eq!(broken(&run, Bounds::Shares), [(Rule::Share, Phase::Dead)]);
+    assert_eq!(
+        broken(&run, Bounds::All),
+        [(Rule::Share, Phase::Dead), (Rule::Latency, Phase::Dead)]
+    );
+}
+
+#[test]
+fn a_recovery_breaks_when_it_is_late_or_does_not_come() {
+    // 1.2 × 1 s open, 1 s of probes, 2 s
+    let table = [
+        (Some(ms(4_200)), false),
+        (Some(ms(4_201)), true),
+        (None, true),
+    ];
+    for (served_again, breaks) in table {
+        let mut run = good_run();
+        run.recovery.protected.served_again = served_again;
+        let expected = if breaks {
+            vec![(Rule::Recovery, Phase::Back)]
+        } else {
+            vec![]
+        };
+        assert_eq!(broken(&run, Bounds::Shares), expected, "{served_again:?}");
+    }
+}
+
+#[test]
+fn the_bare_gateway_is_not_held_to_any_bound() {
+    let mut run = good_run();
+    run.recovery.bare.served_again = None;
+    for phase in &mut run.phases {
+        phase.sides.bare.inventory = figures(1_000, 0, ms(9_000));
+    }
+    assert_eq!(broken(&run, Bounds::All), []);
+}
+
+#[test]
+fn a_run_in_which_the_bare_gateway_stands_proves_nothing() {
+    for (served, breaks) in [(989, false), (990, true), (1_000, true)] {
+        let run = run_with(Phase::Hanging, |p| {
+            p.sides.bare.inventory = figures(1_000, served, ms(20));
+        });
+        let expected = if breaks {
+            vec![(Rule::Control, Phase::Hanging)]
+        } else {
+            vec![]
+        };
+        assert_eq!(
+            broken(&run, Bounds::Shares),
+            expected,
+            "{served} of 1 000 served"
+        );
+    }
+}
+
+#[test]
+fn what_a_cut_short_run_did_not_finish_is_not_judged() {
+    let mut run = good_run();
+    run.recovery.protected = Recovery::default();
+    for phase in &mut run.phases[3..] {
+        phase.over = false;
+        phase.sides.protected.inventory = figures(10, 0, ms(9_000));
+    }
+    assert_eq!(broken(&run, Bounds::All), []);
+    let cut = Verdict::NotJudged("the run was cut short");
+    assert_eq!(
+        verdict(&run, Bounds::All, Rule::Control, Phase::Hanging),
+        cut
+    );
+    assert_eq!(verdict(&run, Bounds::All, Rule::Recovery, Phase::Back), cut);
+    assert_eq!(
+        verdict(&run, Bounds::All, Rule::Share, Phase::HalfFailing),
+        Verdict::Held
+    );
+}
+
+#[test]
+fn a_phase_without_calls_is_not_judged() {
+    let run = run_with(Phase::Slow, |p| {
+        p.sides.protected.inventory = Figures::default();
+    });
+    let none = Verdict::NotJudged("no call arrived");
+    assert_eq!(verdict(&run, Bounds::All, Rule::Share, Phase::Slow), none);
+    assert_eq!(verdict(&run, Bounds::All, Rule::Latency, Phase::Slow), none);
+}

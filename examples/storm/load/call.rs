@@ -1,0 +1,86 @@
+//! What the load generator knows of a call once it is over.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::stage::{Side, Upstream};
+use crate::upstream::UPSTREAM_HEADER;
+
+/// One call to one gateway, from the instant it was due.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pub side: Side,
+    pub upstream: Upstream,
+    /// When it was to be sent, counted from the start of the run.
+    pub due: Duration,
+    /// How much later it was sent: the generator's own fault.
+    pub late: Duration,
+    /// From the instant it was due, not sent, to the last byte of the answer, whatever it says.
+    pub latency: Duration,
+    pub outcome: Outcome,
+}
+
+/// How a call ended, as its caller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A 2xx that is not degraded.
+    Served,
+    /// The gateway refused it: 429 or 503, and no upstream was asked.
+    Refused,
+    /// The gateway ran out of patience: 504.
+    TimedOut,
+    /// Anything else: an upstream's own failure, a broken connection, no answer in time.
+    Failed,
+}
+
+impl Outcome {
+    /// Reads the head of an answer.
+    pub fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        let degraded = headers.contains_key("x-degraded-mode");
+        let by_gateway = !headers.contains_key(UPSTREAM_HEADER);
+        match status {
+            _ if status.is_success() && !degraded => Self::Served,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if by_gateway => {
+                Self::Refused
+            }
+            StatusCode::GATEWAY_TIMEOUT => Self::TimedOut,
+            _ => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn outcome(status: u16, header: Option<&'static str>) -> Outcome {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = header {
+            headers.insert(name, HeaderValue::from_static("true"));
+        }
+        Outcome::of(StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn a_degraded_answer_is_no_success() {
+        assert_eq!(outcome(200, Some(UPSTREAM_HEADER)), Outcome::Served);
+        assert_eq!(outcome(200, Some("x-degraded-mode")), Outcome::Failed);
+    }
+
+    #[test]
+    fn a_503_is_a_refusal_only_when_no_upstream_gave_it() {
+        assert_eq!(outcome(503, None), Outcome::Refused);
+        assert_eq!(outcome(429, None), Outcome::Refused);
+        assert_eq!(outcome(503, Some(UPSTREAM_HEADER)), Outcome::Failed);
+    }
+
+    #[test]
+    fn timeouts_are_told_from_other_failures() {
+        assert_eq!(outcome(504, None), Outcome::TimedOut);
+        assert_eq!(outcome(502, None), Outcome::Failed);
+        assert_eq!(outcome(404, None), Outcome::Failed);
+    }
+}

@@ -1,0 +1,76 @@
+//! The generator's own client: one per gateway, with connections enough and a limit on patience.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::arrivals::Arrival;
+use super::call::{Call, Outcome};
+use crate::stage::Side;
+use crate::upstream::CALL_HEADER;
+
+/// A call without an answer by then has failed, so the run ends by itself.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections to one gateway. A call that finds none free waits, and its latency tells.
+const CONNECTIONS: usize = 512;
+
+/// Sends calls to one gateway.
+#[derive(Debug)]
+pub struct Client {
+    side: Side,
+    gateway: SocketAddr,
+    http: legacy::Client<HttpConnector, Empty<Bytes>>,
+    connections: Semaphore,
+}
+
+impl Client {
+    pub fn new(side: Side, gateway: SocketAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
+        Self {
+            side,
+            gateway,
+            http,
+            connections: Semaphore::new(CONNECTIONS),
+        }
+    }
+
+    /// Sends one call and waits for the last byte of its answer.
+    pub async fn call(&self, arrival: Arrival, due: Instant) -> Call {
+        let late = due.elapsed();
+        let answer = timeout_at(due + PATIENCE, self.exchange(arrival)).await;
+        let outcome = answer.ok().and_then(Result::ok).unwrap_or(Outcome::Failed);
+        Call {
+            side: self.side,
+            upstream: arrival.upstream,
+            due: arrival.due,
+            late,
+            latency: due.elapsed(),
+            outcome,
+        }
+    }
+
+    async fn exchange(&self, arrival: Arrival) -> anyhow::Result<Outcome> {
+        let _connection = self.connections.acquire().await?;
+        let request = Request::get(format!(
+            "http://{}{}",
+            self.gateway,
+            arrival.upstream.path()
+        ))
+        .header(CALL_HEADER, arrival.number)
+        .body(Empty::new())?;
+        let (head, body) = self.http.request(request).await?.into_parts();
+        body.collect().await?;
+        Ok(Outcome::of(head.status, &head.headers))
+    }
+}

@@ -1,0 +1,243 @@
+//! What is left of a run: `report.json` for programs, `report.html` for people.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::breakers::Transition;
+use crate::figures::{Figures, Record};
+use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Rule, Verdict, judge};
+use crate::options::Options;
+use crate::schedule::{Phase, Schedule};
+use crate::stage::{PerSide, PerUpstream};
+use crate::text::{duration, share};
+
+mod chart;
+mod html;
+pub mod millis;
+mod panel;
+#[cfg(test)]
+mod tests;
+
+/// How many slices a timeline has at most, and how thin they may be.
+const MOST_SLICES: u32 = 80;
+const THINNEST_SLICE: Duration = Duration::from_millis(250);
+
+/// A whole run in figures.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub headline: String,
+    pub result: Outcome,
+    pub settings: Settings,
+    /// When the run was stopped by hand, if it was.
+    #[serde(rename = "cut_short_after_ms", serialize_with = "millis::serialize")]
+    pub cut_short: Option<Duration>,
+    #[serde(
+        rename = "generator_lateness_p99_ms",
+        serialize_with = "millis::serialize"
+    )]
+    pub lateness_p99: Duration,
+    pub bounds: Vec<Bound>,
+    pub phases: Vec<PhaseFigures>,
+    pub recovery: PerSide<Recovery>,
+    #[serde(rename = "breaker_transitions")]
+    pub transitions: Vec<Transition>,
+    pub timeline: Vec<Slice>,
+    #[serde(skip)]
+    evidence: Evidence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Held,
+    Broken,
+}
+
+/// What repeats the run.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Settings {
+    pub seconds: u32,
+    pub rate: u32,
+    pub seed: u64,
+    pub bounds: Bounds,
+    #[serde(rename = "open_time_ms", serialize_with = "millis::serialize")]
+    pub open_time: Duration,
+}
+
+/// A short part of the run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Slice {
+    #[serde(rename = "from_ms", serialize_with = "millis::serialize")]
+    pub from: Duration,
+    #[serde(rename = "to_ms", serialize_with = "millis::serialize")]
+    pub to: Duration,
+    #[serde(flatten)]
+    pub sides: PerSide<PerUpstream<Figures>>,
+}
+
+impl Report {
+    pub fn new(
+        options: &Options,
+        record: &Record,
+        accepted: PerSide<Option<Duration>>,
+        transitions: Vec<Transition>,
+        cut_short: Option<Duration>,
+    ) -> Self {
+        let schedule = options.schedule();
+        let until = cut_short.unwrap_or(Duration::MAX).min(schedule.total());
+        let evidence = evidence(record, schedule, &accepted, until);
+        let bounds = judge(&evidence, options.bounds);
+        let broken = bounds.iter().any(|bound| bound.verdict == Verdict::Broken);
+        Self {
+            headline: headline(&evidence, &bounds, cut_short),
+            result: if broken {
+                Outcome::Broken
+            } else {
+                Outcome::Held
+            },
+            settings: Settings::of(options),
+            cut_short,
+            lateness_p99: evidence.lateness_p99,
+            bounds,
+            phases: reached(&evidence, until),
+            recovery: evidence.recovery,
+            transitions,
+            timeline: timeline(record, schedule, until),
+            evidence,
+        }
+    }
+
+    pub fn lateness(&self) -> String {
+        duration(self.lateness_p99)
+    }
+
+    /// Writes both files into `folder`, which is made if need be.
+    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let write = |name, text| {
+            let path = folder.join(name);
+            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+        };
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        write("report.json", serde_json::to_string_pretty(self)? + "\n")?;
+        write("report.html", html::page(self))
+    }
+}
+
+impl Settings {
+    fn of(options: &Options) -> Self {
+        let Options {
+            seconds,
+            rate,
+            seed,
+            bounds,
+            ..
+        } = *options;
+        Self {
+            seconds,
+            rate,
+            seed,
+            bounds,
+            open_time: options.schedule().open_time(),
+        }
+    }
+}
+
+fn evidence(
+    record: &Record,
+    schedule: Schedule,
+    accepted: &PerSide<Option<Duration>>,
+    until: Duration,
+) -> Evidence {
+    let phases = schedule.phases().map(|(phase, span)| PhaseFigures {
+        phase,
+        from: span.start,
+        to: span.end,
+        over: span.end <= until,
+        sides: record.figures(span),
+    });
+    let recovery = PerSide::from_fn(|side| {
+        let accepted = *accepted.of(side);
+        let served_again = accepted.and_then(|since| record.served_again(side, since, until));
+        Recovery {
+            accepted,
+            served_again,
+        }
+    });
+    Evidence {
+        phases: phases.collect(),
+        recovery,
+        open_time: schedule.open_time(),
+        lateness_p99: record.lateness_p99(),
+    }
+}
+
+/// The phases that began, the last of them as far as it went.
+fn reached(evidence: &Evidence, until: Duration) -> Vec<PhaseFigures> {
+    let begun = evidence.phases.iter().filter(|phase| phase.from < until);
+    let cut = |phase: &PhaseFigures| PhaseFigures {
+        to: phase.to.min(until),
+        ..phase.clone()
+    };
+    begun.map(cut).collect()
+}
+
+/// Cuts the run into slices: fine enough to see a phase begin, few enough to be drawn.
+fn timeline(record: &Record, schedule: Schedule, until: Duration) -> Vec<Slice> {
+    let width = (schedule.total() / MOST_SLICES).max(THINNEST_SLICE);
+    let starts = (0_u32..)
+        .map(|n| width * n)
+        .take_while(|from| *from < until);
+    let slice = |from: Duration| Slice {
+        from,
+        to: (from + width).min(until),
+        sides: record.figures(from..from + width),
+    };
+    starts.map(slice).collect()
+}
+
+/// The result in one sentence.
+fn headline(evidence: &Evidence, bounds: &[Bound], cut_short: Option<Duration>) -> String {
+    let broken = bounds.iter().find(|bound| bound.verdict == Verdict::Broken);
+    let hanging = evidence.of(Phase::Hanging).filter(|hanging| hanging.over);
+    match (broken, hanging) {
+        (
+            Some(Bound {
+                rule: Rule::Control,
+                bare,
+                ..
+            }),
+            _,
+        ) => format!(
+            "The run proved nothing: the bare gateway, too, served {bare} of the calls to \
+             inventory while payments hung.",
+        ),
+        (
+            Some(Bound {
+                rule,
+                phase,
+                limit,
+                protected,
+                bare,
+                ..
+            }),
+            _,
+        ) => {
+            let (rule, phase) = (rule.name(), phase.name());
+            format!("A bound broke, {rule} in {phase}: {protected}, not {limit} (bare: {bare}).")
+        }
+        (None, Some(hanging)) => format!(
+            "While payments hung, the protected gateway served {} of the calls to inventory; \
+             the bare one served {}.",
+            share(&hanging.sides.protected.inventory),
+            share(&hanging.sides.bare.inventory),
+        ),
+        (None, None) => {
+            let after = duration(cut_short.unwrap_or_default());
+            format!("Cut short after {after}, before anything was proved.")
+        }
+    }
+}

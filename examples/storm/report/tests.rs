@@ -1,0 +1,142 @@
+//! From calls to verdicts and pages, without a storm.
+
+use super::*;
+use crate::load::call::{Call, Outcome as Ending};
+use crate::options::{Command, parse};
+use crate::stage::{Side, Upstream};
+
+fn options() -> Options {
+    match parse(["storm".into(), "--seconds".into(), "16".into()]) {
+        Ok(Command::Storm(options)) => options,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A hundred calls per second to each upstream of each gateway, which end as `ending` says.
+fn record(ending: impl Fn(Side, Upstream, Phase) -> Ending) -> Record {
+    let schedule = options().schedule();
+    let mut calls = Vec::new();
+    for due in (0..1_600).map(|n| Duration::from_millis(n * 10)) {
+        for side in Side::ALL {
+            for upstream in Upstream::ALL {
+                let outcome = ending(side, upstream, schedule.phase_at(due));
+                let (late, latency) = (Duration::ZERO, Duration::from_millis(15));
+                calls.push(Call {
+                    side,
+                    upstream,
+                    due,
+                    late,
+                    latency,
+                    outcome,
+                });
+            }
+        }
+    }
+    Record::new(calls)
+}
+
+/// Payments serves nobody from hanging to dead, and the bare gateway loses inventory with it.
+fn as_expected(side: Side, upstream: Upstream, phase: Phase) -> Ending {
+    match (side, upstream, phase) {
+        (_, Upstream::Payments, Phase::Hanging | Phase::Dead) => Ending::TimedOut,
+        (Side::Bare, Upstream::Inventory, Phase::Hanging) => Ending::Refused,
+        _ => Ending::Served,
+    }
+}
+
+fn report(record: &Record, cut_short: Option<Duration>) -> Report {
+    let accepted = PerSide::from_fn(|_| Some(options().schedule().total() * 3 / 4));
+    Report::new(&options(), record, accepted, Vec::new(), cut_short)
+}
+
+#[test]
+fn a_run_as_expected_holds_and_says_so_in_one_sentence() {
+    let report = report(&record(as_expected), None);
+    assert_eq!(report.result, Outcome::Held);
+    assert_eq!(report.recovery.protected.served_again, Some(Duration::ZERO));
+    assert_eq!(
+        report.headline,
+        "While payments hung, the protected gateway served 100 % of the calls to inventory; \
+         the bare one served 0.0 %.",
+    );
+}
+
+#[test]
+fn a_broken_bound_breaks_the_run_and_is_named() {
+    let report = report(
+        &record(|side, upstream, phase| match (side, upstream, phase) {
+            (Side::Protected, Upstream::Inventory, Phase::Dead) => Ending::Failed,
+            _ => as_expected(side, upstream, phase),
+        }),
+        None,
+    );
+    assert_eq!(report.result, Outcome::Broken);
+    assert!(
+        report.headline.contains("inventory served in dead: 0.0 %"),
+        "{}",
+        report.headline
+    );
+}
+
+#[test]
+fn a_run_without_control_proved_nothing() {
+    let report = report(
+        &record(|_, upstream, phase| as_expected(Side::Protected, upstream, phase)),
+        None,
+    );
+    assert_eq!(report.result, Outcome::Broken);
+    assert!(
+        report.headline.starts_with("The run proved nothing"),
+        "{}",
+        report.headline
+    );
+}
+
+#[test]
+fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
+    let report = report(&record(as_expected), Some(Duration::from_secs(7)));
+    let over: Vec<_> = report
+        .phases
+        .iter()
+        .map(|phase| (phase.phase, phase.over))
+        .collect();
+    let expected = [
+        (Phase::Calm, true),
+        (Phase::Slow, true),
+        (Phase::HalfFailing, false),
+    ];
+    assert_eq!(over, expected);
+    assert_eq!(report.timeline.last().unwrap().to, Duration::from_secs(7));
+    let held = report
+        .bounds
+        .iter()
+        .filter(|bound| bound.verdict == Verdict::Held);
+    assert_eq!((held.count(), report.bounds.len()), (4, 14));
+}
+
+#[test]
+fn the_timeline_covers_the_run_without_a_gap() {
+    let report = report(&record(as_expected), None);
+    assert!(
+        report
+            .timeline
+            .windows(2)
+            .all(|pair| pair[0].to == pair[1].from)
+    );
+    let calls: usize = report
+        .timeline
+        .iter()
+        .map(|slice| slice.sides.bare.payments.calls)
+        .sum();
+    assert_eq!(calls, 1_600);
+}
+
+#[test]
+fn the_page_is_filled_and_shows_every_phase_and_verdict() {
+    let page = html::page(&report(&record(as_expected), None));
+    assert!(!page.contains("{{"), "a part was not filled in");
+    for phase in Phase::ALL {
+        assert!(page.contains(phase.story()), "{}", phase.name());
+    }
+    assert_eq!(page.matches("✓ held").count(), 14);
+}

@@ -1,0 +1,156 @@
+//! One storm from curtain to curtain.
+
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::figures::Record;
+use crate::gateway;
+use crate::gateway::plan::Plan;
+use crate::gateway::protected::Protected;
+use crate::load::Load;
+use crate::load::arrivals::arrivals;
+use crate::load::call::Call;
+use crate::options::Options;
+use crate::report::Report;
+use crate::screen::{Places, Screen};
+use crate::script::{Payments, Script};
+use crate::stage::{PerSide, PerUpstream, Side, Upstream};
+use crate::upstream::process::Process;
+use crate::watch::Watch;
+
+/// Time for every thread to be up before the first call is due.
+const LEAD: Duration = Duration::from_millis(250);
+
+/// Both gateways at the height of the storm hold a few hundred connections with two ends each.
+const FILE_DESCRIPTORS: u64 = 8_192;
+
+/// Runs a storm, shows it, and returns what there is to report.
+pub fn storm(options: &Options) -> anyhow::Result<Report> {
+    let listeners = gateway::bind(options.port)?;
+    // Where the limit cannot be raised, the one that there is may well do.
+    let _ = rlimit::increase_nofile_limit(FILE_DESCRIPTORS);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(options, listeners))
+}
+
+async fn run(options: &Options, listeners: PerSide<TcpListener>) -> anyhow::Result<Report> {
+    let mut cast = Cast::enter(options).await?;
+    let places = cast.open(listeners)?;
+    let mut screen = Screen::new(options, &places);
+    let clock = Clock::starting_in(LEAD);
+    let (stop, stopped) = watch::channel(false);
+    let gateways = PerSide::from_fn(|side| places.of(side).gateway);
+    let calls = load(options, clock, gateways, stopped)?;
+
+    let mut watch = Watch::new(clock, options.schedule(), cast.protected.clone());
+    let cut_short = watch
+        .until_over(&mut screen, cast.script.play(clock), calls, stop)
+        .await?;
+    screen.close();
+
+    let accepted = PerSide::from_fn(|side| cast.script.accepted(side));
+    let transitions = cast.protected.transitions(clock.start());
+    cast.leave().await?;
+    Ok(Report::new(
+        options,
+        &Record::new(watch.into_calls()),
+        accepted,
+        transitions,
+        cut_short,
+    ))
+}
+
+/// Everybody who plays a part.
+struct Cast {
+    script: Script,
+    inventory: PerSide<Process>,
+    upstreams: PerSide<PerUpstream<SocketAddr>>,
+    protected: Protected,
+}
+
+impl Cast {
+    /// Starts two upstreams for each gateway.
+    async fn enter(options: &Options) -> anyhow::Result<Self> {
+        let start = |upstream| Process::start(upstream, options.seed, 0);
+        let inventory = PerSide {
+            protected: start(Upstream::Inventory).await?,
+            bare: start(Upstream::Inventory).await?,
+        };
+        let payments = PerSide {
+            protected: start(Upstream::Payments).await?,
+            bare: start(Upstream::Payments).await?,
+        };
+        let upstreams = PerSide::from_fn(|side| PerUpstream {
+            inventory: inventory.of(side).address(),
+            payments: payments.of(side).address(),
+        });
+        let PerSide { protected, bare } = payments;
+        let payments = PerSide {
+            protected: Payments::new(options.seed, protected),
+            bare: Payments::new(options.seed, bare),
+        };
+        let script = Script {
+            schedule: options.schedule(),
+            payments,
+        };
+        let protected = Protected::new(Plan::new(options.schedule(), options.rate));
+        Ok(Self {
+            script,
+            inventory,
+            upstreams,
+            protected,
+        })
+    }
+
+    /// Opens both gateways, each in front of its own upstreams.
+    fn open(&self, listeners: PerSide<TcpListener>) -> anyhow::Result<PerSide<Places>> {
+        let bare = gateway::bare::router(&self.upstreams.bare);
+        let protected = self.protected.router(&self.upstreams.protected);
+        Ok(PerSide {
+            protected: self.open_one(Side::Protected, listeners.protected, protected)?,
+            bare: self.open_one(Side::Bare, listeners.bare, bare)?,
+        })
+    }
+
+    fn open_one(&self, side: Side, listener: TcpListener, app: Router) -> anyhow::Result<Places> {
+        let (gateway, upstreams) = (listener.local_addr()?, *self.upstreams.of(side));
+        gateway::serve(side, listener, app)?;
+        Ok(Places { gateway, upstreams })
+    }
+
+    /// Ends every child and waits until it has.
+    async fn leave(self) -> anyhow::Result<()> {
+        self.script.end().await?;
+        self.inventory.protected.kill().await?;
+        self.inventory.bare.kill().await
+    }
+}
+
+/// Starts the generator; calls come out of the channel as they end, and it closes after the last.
+fn load(
+    options: &Options,
+    clock: Clock,
+    gateways: PerSide<SocketAddr>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<mpsc::UnboundedReceiver<Call>> {
+    let (calls, over) = mpsc::unbounded_channel();
+    let total = options.schedule().total();
+    let arrivals = arrivals(options.seed, options.rate, total);
+    let load = Load {
+        arrivals,
+        gateways,
+        start: clock.start(),
+        calls,
+        stop,
+    };
+    load.drive().context("driving the gateways")?;
+    Ok(over)
+}

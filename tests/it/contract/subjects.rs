@@ -1,0 +1,151 @@
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use buttress_bulkhead::Bulkhead;
+use buttress_circuit_breaker::{CircuitBreaker, State};
+use buttress_core::{Settle, Verdict};
+use buttress_testkit::{HammerReport, Live, Subject};
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+/// The two components under test; a subject may use one or both.
+pub(super) struct Handles {
+    pub(super) bulkhead: Bulkhead,
+    pub(super) breaker: CircuitBreaker,
+}
+
+/// The slots of the bulkhead under the hammer.
+const SLOTS: u32 = 3;
+
+impl Handles {
+    /// One slot, and a breaker that is half-open for good with a place for one probe: what is lost once is missed at once.
+    pub(super) fn for_one_call() -> Self {
+        let breaker = CircuitBreaker::builder("one-call")
+            .consecutive_failures(1)
+            .open_for(Duration::ZERO)
+            .probes(1)
+            .successes_to_close(u32::MAX)
+            .build();
+        breaker.try_acquire().unwrap().settle(Verdict::Failure);
+        assert_eq!(breaker.snapshot().state, State::Open);
+        let bulkhead = Bulkhead::builder("one-call").max_concurrent(1).build();
+        Self { bulkhead, breaker }
+    }
+
+    /// Three slots, and a breaker that opens and closes all the time.
+    pub(super) fn for_many_calls() -> Self {
+        let breaker = CircuitBreaker::builder("many-calls")
+            .consecutive_failures(3)
+            .open_for(Duration::ZERO)
+            .probes(2)
+            .successes_to_close(2)
+            .build();
+        let bulkhead = Bulkhead::builder("many-calls")
+            .max_concurrent(SLOTS)
+            .build();
+        Self { bulkhead, breaker }
+    }
+
+    /// Nothing may be held when no call is open.
+    pub(super) fn conserved_by<L, Req, T, E, R>(
+        &self,
+        subject: Subject<L, Req, T, E, R>,
+    ) -> Subject<L, Req, T, E, R> {
+        let Self { bulkhead, breaker } = self;
+        let (bulkhead, breaker) = (bulkhead.clone(), breaker.clone());
+        subject
+            .conserves("slots", move || bulkhead.snapshot().active_calls as usize)
+            .conserves("probes", move || breaker.snapshot().probes_in_flight)
+    }
+
+    pub(super) fn slots_taken(&self) -> u32 {
+        self.bulkhead.snapshot().active_calls
+    }
+
+    pub(super) fn probes_in_flight(&self) -> usize {
+        self.breaker.snapshot().probes_in_flight
+    }
+
+    /// Every call that got through both was settled once, no more than the limit were inside, and the breaker never stuck.
+    pub(super) fn assert_all_settled(&self, report: &HammerReport, peak: usize) {
+        let (bulkhead, breaker) = (self.bulkhead.snapshot(), self.breaker.snapshot());
+        println!("{bulkhead:?}\n{breaker:?}");
+        let through_bulkhead =
+            bulkhead.success_count + bulkhead.failure_count + bulkhead.neutral_count;
+        let through_breaker = breaker.success_count + breaker.failure_count + breaker.neutral_count;
+        // The inner one of the two, where there are two. The kit makes one call more when all is over.
+        let used = [through_bulkhead, through_breaker]
+            .into_iter()
+            .filter(|&count| count > 0);
+        let inner_calls = u64::try_from(report.inner_calls).unwrap() + 1;
+        assert_eq!(used.min(), Some(inner_calls), "{report}");
+        if through_bulkhead > 0 {
+            assert!(peak <= SLOTS as usize, "{report}");
+            assert!(
+                bulkhead.rejected_calls > 0,
+                "the limit was never reached: {report}"
+            );
+        }
+        if through_breaker > 0 {
+            let enough = u32::try_from(report.calls() / 100).unwrap();
+            assert!(
+                breaker.transitions > enough,
+                "{} transitions",
+                breaker.transitions
+            );
+        }
+    }
+}
+
+/// Plain calls through these layers.
+macro_rules! plain_subject {
+    ($layers:expr) => {
+        buttress_testkit::Subject::new($layers)
+    };
+}
+
+/// Calls over HTTP through these layers, answered with two frames.
+macro_rules! http_subject {
+    ($layers:expr) => {
+        buttress_testkit::Subject::new($layers)
+            .requests(|| http::Request::new(()))
+            .responses(|live| http::Response::new($crate::contract::subjects::TwoFrames::new(live)))
+            .reads(|response, cx| {
+                http_body::Body::poll_frame(response, cx).map(|frame| frame.map(drop))
+            })
+    };
+}
+
+pub(super) use {http_subject, plain_subject};
+
+/// A body that is over with its second frame.
+pub(super) struct TwoFrames {
+    left: usize,
+    live: Option<Live>,
+}
+
+impl TwoFrames {
+    pub(super) fn new(live: Live) -> Self {
+        let live = Some(live);
+        Self { left: 2, live }
+    }
+}
+
+impl Body for TwoFrames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(left) = self.left.checked_sub(1) else {
+            self.live = None;
+            return Poll::Ready(None);
+        };
+        self.left = left;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"frame")))))
+    }
+}

@@ -1,0 +1,12 @@
+//! Tests of buttress that need more than one crate, or real sockets.
+
+mod axum;
+mod contract;
+mod hyper_bodies;
+mod moved;
+mod promises;
+mod support;
+mod tidy;
+mod tonic;
+mod trybuild;
+mod types;

@@ -1,0 +1,5 @@
+//! tonic's server and client over loopback, with the health service as its users know it.
+
+mod client;
+mod health;
+mod server;

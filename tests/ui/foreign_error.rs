@@ -1,0 +1,20 @@
+// A breaker around a client whose error has no room for a refusal.
+
+use std::io;
+
+use buttress_circuit_breaker::CircuitBreaker;
+use tower::{Service, ServiceBuilder, service_fn};
+
+async fn find(id: u64) -> Result<String, io::Error> {
+    Ok(format!("order {id}"))
+}
+
+fn orders(breaker: &CircuitBreaker) -> impl Service<u64> {
+    ServiceBuilder::new()
+        .layer(breaker.layer())
+        .service(service_fn(find))
+}
+
+fn main() {
+    drop(orders(&CircuitBreaker::builder("orders").build()));
+}
