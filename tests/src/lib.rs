@@ -31,3 +31,6 @@ mistake_and_cure! {
     /// A closure as a classifier, of which the compiler does not know that it works for every lifetime.
     bare_closure, "E0277"
 }
+
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
