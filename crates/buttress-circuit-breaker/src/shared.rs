@@ -111,7 +111,7 @@ impl Shared {
     fn admit_in_transition(&self, now: Moment) -> Result<Entry, Rejected> {
         let Admission { entry, event } = self.machine.admit_slowly(now, || self.random.next_u64());
         self.tell(event);
-        entry.map_err(|wait| self.refuse(nanos(wait), now))
+        entry.map_err(|wait| self.refuse(wait, now))
     }
 
     #[inline]

@@ -223,17 +223,14 @@ impl Pair {
         // Off the whole percents, so that no share is met exactly.
         let draw = (drawn * 1_000_000 + OFF_PERCENT) * (u64::MAX / 100_000_000);
         let moment = self.moment();
-        let event;
-        let entry = match admit(&self.machine) {
-            Some(entry) => {
-                event = None;
-                Ok(entry)
-            }
-            None => {
-                let admission = self.machine.admit_slowly(moment, || draw);
-                event = admission.event;
-                admission.entry
-            }
+        // As the handle does: at a glance, then by the clock, then under the lock.
+        let (entry, event) = if let Some(entry) = admit(&self.machine) {
+            (Ok(entry), None)
+        } else if let Some(wait) = self.machine.refusal(moment) {
+            (Err(wait), None)
+        } else {
+            let admission = self.machine.admit_slowly(moment, || draw);
+            (admission.entry, admission.event)
         };
         let ticket = self.model.call(self.now, drawn * 1_000_000 + OFF_PERCENT);
         let refused_in = self.model.mode;
@@ -241,11 +238,7 @@ impl Pair {
         match (ticket, entry) {
             (Ok(ticket), Ok(entry)) => Some((ticket, entry)),
             (Err(expected), Err(wait)) => {
-                assert_eq!(
-                    wait,
-                    Duration::from_nanos(expected),
-                    "the time to come back"
-                );
+                assert_eq!(wait, expected, "the time to come back");
                 self.meet(match refused_in {
                     ModelMode::Open => "refused while open",
                     ModelMode::HalfOpen => "refused while half-open",
