@@ -74,14 +74,30 @@ fn test_modules_of(file: &TextFile) -> Vec<String> {
         "lib" | "main" | "mod" => folder.to_owned(),
         name => format!("{folder}/{name}"),
     };
-    let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
-    let declared = lines.windows(2).filter(|pair| is_for_tests(pair[0]));
-    let names = declared.filter_map(|pair| pair[1].strip_prefix("mod ")?.strip_suffix(';'));
-    names.map(|name| format!("{folder}/{name}")).collect()
+    let mut names = Vec::new();
+    let mut is_for_tests = false;
+    for line in file.text.lines().map(str::trim) {
+        is_for_tests |= line.starts_with("#[cfg(") && line.contains("test");
+        let module = line
+            .strip_prefix("mod ")
+            .and_then(|line| line.strip_suffix(';'));
+        names.extend(module.filter(|_| is_for_tests));
+        // An attribute holds for the item that follows it, whatever other attributes stand in between.
+        is_for_tests &= !line.is_empty() && !line.ends_with(';');
+    }
+    names
+        .into_iter()
+        .map(|name| format!("{folder}/{name}"))
+        .collect()
 }
 
-fn is_for_tests(line: &str) -> bool {
-    line.starts_with("#[cfg(") && line.contains("test")
+#[test]
+fn modules_for_tests_are_told_from_others() {
+    let text = "mod a;\n#[cfg(test)]\nmod b;\nmod c;\n#[cfg(all(test, x))]\n#[expect(\n    y,\n)]\nmod d;\n\
+        #[cfg(test)]\nuse e;\nmod f;\n#[cfg(test)]\nmod g {\n\nmod h;";
+    let (path, text) = ("crates/x/src/state.rs".to_owned(), text.to_owned());
+    let found = test_modules_of(&TextFile { path, text });
+    assert_eq!(found, ["crates/x/src/state/b", "crates/x/src/state/d"]);
 }
 
 /// The sources of a crate that reach its users, without the tests that stand in them.

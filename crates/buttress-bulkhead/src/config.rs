@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use buttress_core::{ConfigError, Name, Observer};
+use buttress_core::{ConfigError, Listener, Name, Observer};
 
 use crate::event::Event;
 use crate::handle::Bulkhead;
@@ -37,7 +37,7 @@ pub(crate) fn validate_max_concurrent(max_concurrent: u32) -> Result<(), ConfigE
 pub struct BulkheadBuilder {
     name: Name,
     config: Config,
-    observer: Option<Box<dyn Observer<Event>>>,
+    listener: Listener<Event>,
 }
 
 impl BulkheadBuilder {
@@ -45,7 +45,7 @@ impl BulkheadBuilder {
         Self {
             name,
             config: Config::default(),
-            observer: None,
+            listener: Listener::none(),
         }
     }
 
@@ -66,7 +66,7 @@ impl BulkheadBuilder {
 
     /// Tells every refusal and every change of the limit to `observer`.
     pub fn observer(mut self, observer: impl Observer<Event>) -> Self {
-        self.observer = Some(Box::new(observer));
+        self.listener = Listener::new(observer);
         self
     }
 
@@ -95,7 +95,7 @@ impl BulkheadBuilder {
     pub fn try_build(self) -> Result<Bulkhead, ConfigError> {
         self.name.validate()?;
         validate_max_concurrent(self.config.max_concurrent)?;
-        Ok(Bulkhead::from_config(self.name, self.config, self.observer))
+        Ok(Bulkhead::from_config(self.name, self.config, self.listener))
     }
 }
 

@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use buttress_core::{
-    Condition, ConfigError, Error, Fact, Inspect, Name, Observer, Rejected, Value,
+    Condition, ConfigError, Error, Fact, Inspect, Listener, Name, Rejected, Value,
 };
 
 use crate::config::{BulkheadBuilder, Config, validate_max_concurrent};
@@ -56,12 +56,8 @@ impl Bulkhead {
         BulkheadBuilder::new(name.into())
     }
 
-    pub(crate) fn from_config(
-        name: Name,
-        config: Config,
-        observer: Option<Box<dyn Observer<Event>>>,
-    ) -> Self {
-        Self(Arc::new(Shared::new(name, config, observer)))
+    pub(crate) fn from_config(name: Name, config: Config, listener: Listener<Event>) -> Self {
+        Self(Arc::new(Shared::new(name, config, listener)))
     }
 
     /// Stands before a service and refuses at once when it is full. Every layer made here shares this bulkhead.

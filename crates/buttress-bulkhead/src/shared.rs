@@ -2,14 +2,19 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use buttress_core::{Name, Observer, Reason, Rejected, Verdict};
-use buttress_sync::Striped;
+use buttress_core::{Listener, Name, Reason, Rejected, Verdict};
+use buttress_sync::{OncePerSecond, Striped};
 use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
 use crate::config::Config;
 use crate::event::Event;
 use crate::snapshot::Snapshot;
 use crate::state::Slots;
+
+const TARGET: &str = "buttress::bulkhead";
 
 pub(crate) struct Shared {
     name: Name,
@@ -20,7 +25,9 @@ pub(crate) struct Shared {
     explains: AtomicBool,
     when_full: Rejected,
     when_closed: Rejected,
-    observer: Option<Box<dyn Observer<Event>>>,
+    listener: Listener<Event>,
+    refusals: OncePerSecond,
+    origin: Instant,
     drained: Notify,
 }
 
@@ -47,21 +54,19 @@ impl Ending {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        name: Name,
-        config: Config,
-        observer: Option<Box<dyn Observer<Event>>>,
-    ) -> Self {
+    pub(crate) fn new(name: Name, config: Config, listener: Listener<Event>) -> Self {
         let refusal = |reason| Rejected::new(reason, name).with_retry_after(config.retry_after);
         Self {
             name,
             slots: Slots::new(config.max_concurrent),
             ended: Striped::new(),
             rejected: AtomicU64::new(0),
-            explains: AtomicBool::new(observer.is_some()),
+            explains: AtomicBool::new(listener.is_there()),
             when_full: refusal(Reason::Overloaded),
             when_closed: refusal(Reason::Unavailable),
-            observer,
+            listener,
+            refusals: OncePerSecond::default(),
+            origin: Instant::now(),
             drained: Notify::new(),
         }
     }
@@ -74,7 +79,7 @@ impl Shared {
     #[inline(never)]
     pub(crate) fn refuse(&self) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        if self.explains.load(Ordering::Relaxed) {
+        if self.explains.load(Ordering::Acquire) || LevelFilter::current() >= LevelFilter::DEBUG {
             self.explain_refusal()
         } else {
             self.when_full
@@ -90,16 +95,17 @@ impl Shared {
         } else {
             self.when_full
         };
-        if let Some(observer) = &self.observer {
-            observer.observe(&Event::Refused { rejected });
-        }
+        self.log_refusal(rejected);
+        self.listener.tell(&Event::Refused { rejected });
         rejected
     }
 
     pub(crate) fn close(&self) {
-        self.slots.close();
-        self.explains.store(true, Ordering::Relaxed);
-        self.tell(Event::Closed);
+        // First, so that nobody is told "full" by what is closed.
+        self.explains.store(true, Ordering::Release);
+        if self.slots.close() {
+            self.tell(Event::Closed);
+        }
     }
 
     pub(crate) async fn drained(&self) {
@@ -128,12 +134,24 @@ impl Shared {
         self.drained.notify_waiters();
     }
 
+    /// At most one line a second; it says how many refusals there were since the last.
+    fn log_refusal(&self, rejected: Rejected) {
+        if !tracing::enabled!(target: TARGET, Level::DEBUG) {
+            return;
+        }
+        let now = Instant::now()
+            .saturating_duration_since(self.origin)
+            .as_nanos();
+        if let Some(refused) = self.refusals.take(u64::try_from(now).unwrap_or(u64::MAX)) {
+            let reason = rejected.reason();
+            tracing::debug!(target: TARGET, name = %self.name, refused, %reason, "refusing");
+        }
+    }
+
     #[cold]
     pub(crate) fn tell(&self, event: Event) {
-        tracing::info!(target: "buttress::bulkhead", name = %self.name, ?event);
-        if let Some(observer) = &self.observer {
-            observer.observe(&event);
-        }
+        tracing::info!(target: TARGET, name = %self.name, ?event);
+        self.listener.tell(&event);
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -1,5 +1,6 @@
 //! The machine: one word that holds the limit and the calls inside, so that no admission ever sees an old limit.
 
+use buttress_sync::Mutex;
 use buttress_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(all(test, buttress_loom))]
@@ -19,6 +20,8 @@ pub(crate) const MOST_CALLS: u32 = 1_000_000;
 pub(crate) struct Slots {
     word: AtomicU64,
     configured: AtomicU32,
+    /// Held while the limit changes, so that what is configured and what is in force do not part.
+    changing: Mutex<()>,
 }
 
 /// What stands in the word.
@@ -55,20 +58,27 @@ impl Slots {
         Self {
             word: AtomicU64::new(u64::from(limit) << LIMIT),
             configured: AtomicU32::new(limit),
+            changing: Mutex::new(()),
         }
     }
 
     /// Takes a slot, if one is free. A full bulkhead is only read, so that refusing costs no contention.
     #[inline]
     pub(crate) fn try_take(&self) -> bool {
+        self.take().is_some()
+    }
+
+    /// The same, telling what stood in the word at the moment of taking, this call included.
+    #[inline]
+    fn take(&self) -> Option<Occupancy> {
         let mut seen = self.occupancy();
         while seen.in_flight() < seen.limit() {
             match self.exchange(seen, seen.0 + 1) {
-                Ok(_) => return true,
+                Ok(_) => return Some(Occupancy(seen.0 + 1)),
                 Err(now) => seen = Occupancy(now),
             }
         }
-        false
+        None
     }
 
     /// Gives a slot back, and tells whether somebody waits for the last one and this was it.
@@ -81,6 +91,7 @@ impl Slots {
     /// Changes the limit. Calls inside go on; while there are more of them than the new limit, nobody gets in. What is closed
     /// stays closed.
     pub(crate) fn resize(&self, limit: u32) {
+        let _changing = self.changing.lock();
         self.configured.store(limit, Ordering::Release);
         let mut seen = self.occupancy();
         while !seen.is_closed() {
@@ -92,9 +103,10 @@ impl Slots {
         }
     }
 
-    /// Lets nobody in any more.
-    pub(crate) fn close(&self) {
-        self.word.fetch_and(u64::from(u32::MAX), Ordering::AcqRel);
+    /// Lets nobody in any more, and tells whether somebody could until now.
+    pub(crate) fn close(&self) -> bool {
+        let before = self.word.fetch_and(u64::from(u32::MAX), Ordering::AcqRel);
+        !Occupancy(before).is_closed()
     }
 
     /// The limit as it was configured last.

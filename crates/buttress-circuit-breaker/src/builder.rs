@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use buttress_core::{ConfigError, Name, Observer};
+use buttress_core::{ConfigError, Listener, Name, Observer};
 
 use crate::config::{CONSECUTIVE_FAILURES, Config};
 use crate::event::Event;
@@ -14,7 +14,7 @@ pub struct CircuitBreakerBuilder {
     name: Name,
     config: Config,
     seed: Option<u64>,
-    observer: Option<Box<dyn Observer<Event>>>,
+    listener: Listener<Event>,
     // The first setting that made no sense: told at the end, so that setters can be chained.
     error: Option<ConfigError>,
 }
@@ -25,7 +25,7 @@ impl CircuitBreakerBuilder {
             name,
             config: Config::default(),
             seed: None,
-            observer: None,
+            listener: Listener::none(),
             error: None,
         }
     }
@@ -67,7 +67,7 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Judges a window only once it holds this many calls. 20 by default, or the size of a smaller window.
+    /// Judges a window only once it holds this many calls, 1 to 1 000 000. 20 by default, or the size of a smaller window of calls.
     pub const fn minimum_calls(mut self, calls: u32) -> Self {
         self.config.minimum_calls = Some(calls);
         self
@@ -161,7 +161,7 @@ impl CircuitBreakerBuilder {
 
     /// Tells every transition and refusal to `observer`.
     pub fn observer(mut self, observer: impl Observer<Event>) -> Self {
-        self.observer = Some(Box::new(observer));
+        self.listener = Listener::new(observer);
         self
     }
 
@@ -186,8 +186,8 @@ impl CircuitBreakerBuilder {
     /// Builds the breaker, or says which setting makes no sense.
     ///
     /// # Errors
-    /// A share that is not above 0 and at most 1, a count or window of zero or above its bound, a minimum that the window
-    /// cannot hold, two sizes for one kind of window, a name that is none.
+    /// A share that is not above 0 and at most 1, a count or window of zero or above its bound, jitter or growth outside of
+    /// theirs, a minimum that the window cannot hold, two sizes for one kind of window, a name that is none.
     pub fn try_build(mut self) -> Result<CircuitBreaker, ConfigError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -202,7 +202,7 @@ impl CircuitBreakerBuilder {
             self.name,
             self.config,
             self.seed,
-            self.observer,
+            self.listener,
         ))
     }
 }

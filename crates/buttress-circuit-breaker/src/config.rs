@@ -68,6 +68,8 @@ pub(crate) struct Config {
 pub(crate) const MINIMUM_CALLS: u32 = 20;
 /// The rule where no other is given.
 pub(crate) const CONSECUTIVE_FAILURES: u32 = 5;
+/// More than a window in time can be asked to hold.
+const LARGEST_MINIMUM: u32 = 1_000_000;
 const MOST_PROBES: u32 = 1000;
 const LARGEST_GROWTH: f64 = 100.0;
 
@@ -96,10 +98,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The calls that a window must hold before it is judged.
-    pub(crate) fn minimum_calls(&self) -> u64 {
-        let largest = self.calls.map_or(u32::MAX, |window| window.size);
-        u64::from(self.minimum_calls.unwrap_or(MINIMUM_CALLS.min(largest)))
+    /// The calls that a window which can hold `most` must hold before it is judged.
+    pub(crate) fn minimum_calls(&self, most: u32) -> u32 {
+        self.minimum_calls.unwrap_or(MINIMUM_CALLS.min(most))
     }
 
     /// The rules of the window of this kind, which comes to be when it is first named.
@@ -119,7 +120,10 @@ impl Config {
             _ => Ok(()),
         };
         above_zero("consecutive_failures", self.consecutive.unwrap_or(1))?;
-        above_zero("minimum_calls", self.minimum_calls.unwrap_or(1))?;
+        if !(1..=LARGEST_MINIMUM).contains(&self.minimum_calls.unwrap_or(1)) {
+            let problem = format!("must be in 1..={LARGEST_MINIMUM}");
+            return Err(ConfigError::new("minimum_calls", problem));
+        }
         above_zero("successes_to_close", self.successes_to_close)?;
         if self.probes == 0 || self.probes > MOST_PROBES {
             return Err(ConfigError::new(
@@ -152,7 +156,7 @@ impl Config {
                     format!("must be 1..={MOST_CALLS} calls"),
                 ));
             }
-            if self.minimum_calls() > u64::from(size) {
+            if self.minimum_calls(size) > size {
                 let problem = format!("is more than the window's {size}: it would never be judged");
                 return Err(ConfigError::new("minimum_calls", problem));
             }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use buttress_core::{Condition, Error, Fact, Inspect, Name, Observer, Rejected, Value};
+use buttress_core::{Condition, Error, Fact, Inspect, Listener, Name, Rejected, Value};
 
 use crate::builder::CircuitBreakerBuilder;
 use crate::config::Config;
@@ -49,9 +49,9 @@ impl CircuitBreaker {
         name: Name,
         config: Config,
         seed: Option<u64>,
-        observer: Option<Box<dyn Observer<Event>>>,
+        listener: Listener<Event>,
     ) -> Self {
-        Self(Arc::new(Shared::new(name, config, seed, observer)))
+        Self(Arc::new(Shared::new(name, config, seed, listener)))
     }
 
     /// Stands before a service. Every layer made here shares this breaker.
@@ -134,7 +134,7 @@ impl Inspect for CircuitBreaker {
     }
 
     fn condition(&self) -> Condition {
-        self.snapshot().state.condition()
+        self.0.state().condition()
     }
 
     fn facts(&self) -> Vec<Fact> {

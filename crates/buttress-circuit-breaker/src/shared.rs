@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Name, Observer, Reason, Rejected, Verdict};
-use buttress_sync::Random;
+use buttress_core::{Listener, Name, Reason, Rejected, Verdict};
+use buttress_sync::{OncePerSecond, Random};
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::event::{Cause, Event};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, State};
 use crate::state::{Admission, Entry, Machine, Mode, Moment, Outcome, nanos};
 use crate::telling;
 
@@ -23,8 +23,8 @@ pub(crate) struct Shared {
     counts: Counts,
     origin: Instant,
     random: Random,
-    observer: Option<Box<dyn Observer<Event>>>,
-    refusals: telling::Refusals,
+    listener: Listener<Event>,
+    refusals: OncePerSecond,
 }
 
 /// What a success has to do with, in the order of its price.
@@ -58,7 +58,7 @@ impl Shared {
         name: Name,
         config: Config,
         seed: Option<u64>,
-        observer: Option<Box<dyn Observer<Event>>>,
+        listener: Listener<Event>,
     ) -> Self {
         Self {
             name,
@@ -70,8 +70,8 @@ impl Shared {
             counts: Counts::default(),
             origin: Instant::now(),
             random: seed.map_or_else(Random::from_entropy, Random::seeded),
-            observer,
-            refusals: telling::Refusals::default(),
+            listener,
+            refusals: OncePerSecond::default(),
         }
     }
 
@@ -117,7 +117,7 @@ impl Shared {
     #[inline]
     fn refuse(&self, wait: u64, now: Moment) -> Rejected {
         let rejected = Rejected::new(Reason::Unavailable, self.name).with_retry_after_nanos(wait);
-        if self.observer.is_some() || telling::may_be_heard() {
+        if self.listener.is_there() || telling::may_be_heard() {
             self.tell_refusal(rejected, now);
         }
         rejected
@@ -126,10 +126,8 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn tell_refusal(&self, rejected: Rejected, now: Moment) {
-        self.refusals.log(rejected, now);
-        if let Some(observer) = &self.observer {
-            observer.observe(&Event::Refused { rejected });
-        }
+        telling::log_refusal(&self.refusals, rejected, now);
+        self.listener.tell(&Event::Refused { rejected });
     }
 
     /// Ends a call that succeeded.
@@ -229,7 +227,7 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn trip(&self, entry: Entry, cause: Cause, hint: Option<Duration>, now: Moment) {
-        let draw = self.random.next_u64();
+        let draw = || self.random.next_u64();
         self.tell(self.machine.trip(entry, cause, hint, now, draw));
     }
 
@@ -254,14 +252,16 @@ impl Shared {
     fn tell(&self, event: Option<Event>) {
         if let Some(event) = event {
             telling::log(self.name, &event);
-            if let Some(observer) = &self.observer {
-                observer.observe(&event);
-            }
+            self.listener.tell(&event);
         }
     }
 
     pub(crate) fn forget_counts(&self) {
         self.counts.reset(self.machine.figures(self.now()).refused);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.machine.word().mode().state()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

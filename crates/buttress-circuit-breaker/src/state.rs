@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use buttress_sync::Mutex;
 use buttress_sync::atomic::{AtomicU64, Ordering};
-use buttress_sync::{Mutex, MutexGuard};
 
 use crate::config::Config;
 use crate::event::Story;
@@ -98,9 +98,8 @@ pub(crate) struct Figures {
 impl Machine {
     pub(crate) fn new(config: Config) -> Self {
         let word = Word::first(config.slow_after.is_some());
-        let minimum_calls = config.minimum_calls();
-        let rule = |failed, slow| Rule {
-            minimum_calls,
+        let rule = |most, failed, slow| Rule {
+            minimum_calls: config.minimum_calls(most).into(),
             failed,
             slow,
         };
@@ -111,11 +110,11 @@ impl Machine {
             streak: Streak::new(word.generation()),
             calls: config.calls.map(|window| {
                 let slots = CallWindow::new(window.size, word.generation());
-                (slots, rule(window.failed, window.slow))
+                (slots, rule(window.size, window.failed, window.slow))
             }),
             time: config.time.map(|window| {
                 let buckets = TimeWindow::new(window.size, word.generation());
-                (buckets, rule(window.failed, window.slow))
+                (buckets, rule(u32::MAX, window.failed, window.slow))
             }),
             longest_guess: nanos(config.retry_after),
             outage: Mutex::new(Outage::new(&config)),
@@ -124,8 +123,6 @@ impl Machine {
     }
 
     pub(crate) fn figures(&self, now: Moment) -> Figures {
-        let outage: MutexGuard<'_, Outage> = self.outage.lock();
-        let word = self.word();
         let calls = self
             .calls
             .as_ref()
@@ -137,10 +134,13 @@ impl Machine {
             .map(|(window, _)| window.tally(now))
             .unwrap_or_default();
         let larger = |rate: fn(Tally) -> f64| rate(calls).max(rate(time));
+        let consecutive_failures = self.streak.length();
+        let outage = self.outage.lock();
+        let word = self.word();
         Figures {
             mode: word.mode(),
             generation: word.generation(),
-            consecutive_failures: self.streak.length(),
+            consecutive_failures,
             refused: self.refused.load(Ordering::Relaxed),
             failure_rate: larger(Tally::failure_rate),
             slow_rate: larger(Tally::slow_rate),

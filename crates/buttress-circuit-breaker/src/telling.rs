@@ -1,9 +1,7 @@
 //! What a breaker says in the log, under the target `buttress::circuit_breaker`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use buttress_core::{Name, Rejected};
+use buttress_sync::OncePerSecond;
 use tracing::level_filters::LevelFilter;
 
 use crate::event::Event;
@@ -46,26 +44,13 @@ pub(crate) fn may_be_heard() -> bool {
 }
 
 /// Logs refusals, at most one line a second; the line says how many there were since the last.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals {
-    unlogged: AtomicU64,
-    next_line: AtomicU64,
-}
-
-impl Refusals {
-    pub(crate) fn log(&self, rejected: Rejected, now: Moment) {
-        self.unlogged.fetch_add(1, Ordering::Relaxed);
-        let due = self.next_line.load(Ordering::Relaxed);
-        let next = now.plus(Duration::from_secs(1)).nanos();
-        let is_due = due <= now.nanos();
-        let take = || {
-            self.next_line
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-        };
-        if is_due && take().is_ok() {
-            let refused = self.unlogged.swap(0, Ordering::Relaxed);
-            let (name, retry_after) = (rejected.component(), rejected.retry_after());
-            tracing::debug!(target: TARGET, %name, refused, ?retry_after, "refusing");
-        }
+#[cold]
+pub(crate) fn log_refusal(refusals: &OncePerSecond, rejected: Rejected, now: Moment) {
+    if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
+        return;
+    }
+    if let Some(refused) = refusals.take(now.nanos()) {
+        let (name, retry_after) = (rejected.component(), rejected.retry_after());
+        tracing::debug!(target: TARGET, %name, refused, ?retry_after, "refusing");
     }
 }

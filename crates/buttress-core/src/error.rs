@@ -117,7 +117,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 impl<E: StdError + 'static> StdError for Error<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Rejected(rejected) => Some(rejected),
+            Self::Rejected(rejected) => rejected.source(),
             Self::Inner(error) => Some(error),
         }
     }

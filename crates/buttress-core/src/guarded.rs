@@ -160,9 +160,9 @@ where
     }
 }
 
-/// Runs the inner service's code; a panic in it settles the permit as a failure on its way up.
+/// Runs code that is not ours, of a service or a body; a panic in it settles the permit as a failure on its way up.
 #[inline(always)]
-fn failing_on_unwind<Permit: Settle, R>(
+pub fn failing_on_unwind<Permit: Settle, R>(
     permit: &mut Option<Permit>,
     work: impl FnOnce() -> R,
 ) -> R {

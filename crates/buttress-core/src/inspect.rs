@@ -4,7 +4,8 @@ use crate::Name;
 
 /// Shows a component to whoever watches over many: a registry, a health check, a console.
 ///
-/// Implemented by handles. Looking takes no lock that a call waits for.
+/// Implemented by handles. Looking takes no lock that an ordinary call waits for; it may take one that a breaker's probes and
+/// transitions use, for as long as it takes to copy a few numbers.
 pub trait Inspect: Send + Sync {
     /// The component's name.
     fn name(&self) -> Name;

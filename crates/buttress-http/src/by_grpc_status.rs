@@ -126,7 +126,8 @@ impl<F: Fn(Code) -> Verdict> Classify<HeaderMap, Infallible> for ByCode<F> {
 /// Whether the head has said how the call ended, or its code may still come in the trailers.
 #[inline]
 pub(crate) fn is_decided(head: Head<'_>) -> bool {
-    head.status() != StatusCode::OK
+    head.refusal().is_some()
+        || head.status() != StatusCode::OK
         || Code::in_headers(head.headers()).is_some()
         || is_grpc_web(head.headers())
 }

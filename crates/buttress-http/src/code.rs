@@ -104,6 +104,8 @@ impl Code {
         let number = value
             .to_str()
             .ok()
+            // Digits only: `parse` would take a sign.
+            .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|value| value.parse::<usize>().ok());
         number
             .and_then(|number| Self::ALL.get(number).copied())

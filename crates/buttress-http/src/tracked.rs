@@ -1,9 +1,8 @@
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{Settle, Verdict};
+use buttress_core::{Settle, Verdict, failing_on_unwind};
 use bytes::Buf;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response};
@@ -225,26 +224,6 @@ impl<P: Settle, J: Judge> Drop for Call<P, J> {
             self.settle(self.head);
         }
     }
-}
-
-/// Runs the inner body's code; a panic in it settles the permit as a failure on its way up.
-#[inline]
-fn failing_on_unwind<P: Settle, R>(permit: &mut Option<P>, work: impl FnOnce() -> R) -> R {
-    struct Unwinding<'a, P: Settle>(&'a mut Option<P>);
-
-    impl<P: Settle> Drop for Unwinding<'_, P> {
-        #[cold]
-        fn drop(&mut self) {
-            if let Some(permit) = self.0.take() {
-                permit.settle(Verdict::Failure);
-            }
-        }
-    }
-
-    let unwinding = Unwinding(permit);
-    let result = work();
-    mem::forget(unwinding);
-    result
 }
 
 #[cfg(test)]

@@ -167,6 +167,18 @@ async fn a_stream_holds_its_slot_until_it_ends_or_is_dropped() {
     assert_eq!((guards.active(), guards.counts()), (0, Counts::of(1, 0, 1)));
 }
 
+/// Its head says nothing: the status would have come in the trailers.
+#[tokio::test]
+async fn a_stream_that_is_dropped_unread_says_nothing() {
+    let address = serve_bare(&Scripted::default()).await;
+    let guards = Guards::new(1);
+    let mut client = client!(guards.layers().grpc(), address);
+    let answers = client.watch(ending(Code::Ok)).await.unwrap();
+    assert_eq!(guards.active(), 1);
+    drop(answers);
+    assert_eq!((guards.active(), guards.counts()), (0, Counts::NEUTRAL));
+}
+
 // proves: A-1
 #[tokio::test]
 async fn a_call_that_is_given_up_frees_its_slot_on_both_sides() {

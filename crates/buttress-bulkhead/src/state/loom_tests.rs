@@ -11,7 +11,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Two callers and a resize: nobody gets in above the limit that holds when it gets in.
+/// Two callers and a resize: whoever gets in gets in under the limit that holds at that very moment.
 // proves: PB-1
 #[test]
 fn a_resize_beside_two_callers_lets_nobody_in_above_the_limit() {
@@ -19,28 +19,39 @@ fn a_resize_beside_two_callers_lets_nobody_in_above_the_limit() {
         let slots = Arc::new(Slots::new(2));
         let call = |slots: Arc<Slots>| {
             move || {
-                let taken = slots.try_take();
-                if taken {
-                    let seen = slots.occupancy();
-                    assert!(seen.in_flight() <= 2);
+                if let Some(occupancy) = slots.take() {
+                    assert!(occupancy.in_flight() <= occupancy.limit());
                     let _ = slots.give_back();
                 }
-                taken
             }
         };
         let callers = [(); 2].map(|()| thread::spawn(call(slots.clone())));
         slots.resize(1);
-        // Whoever is inside now was inside before, or got in under the limit of one.
-        let before = slots.occupancy().in_flight();
-        let mine = slots.try_take();
-        assert!(!mine || before <= 1);
-        if mine {
+        assert!(slots.take().is_none_or(|occupancy| {
             let _ = slots.give_back();
-        }
+            (occupancy.in_flight(), occupancy.limit()) == (1, 1)
+        }));
         for caller in callers {
-            let _ = caller.join().unwrap();
+            caller.join().unwrap();
         }
         assert_eq!((slots.occupancy().in_flight(), slots.configured()), (0, 1));
+    });
+}
+
+/// Two resizes: what is reported is what is in force.
+// proves: PB-1
+#[test]
+fn after_two_resizes_the_reported_limit_is_the_one_in_force() {
+    model(|| {
+        let slots = Arc::new(Slots::new(1));
+        let resizes = [2, 3].map(|limit| {
+            let slots = slots.clone();
+            thread::spawn(move || slots.resize(limit))
+        });
+        for resize in resizes {
+            resize.join().unwrap();
+        }
+        assert_eq!(slots.configured(), slots.occupancy().limit());
     });
 }
 

@@ -235,6 +235,7 @@ fn an_observer_is_told_and_may_use_the_bulkhead() {
     let rejected = bulkhead.try_acquire().unwrap_err();
     bulkhead.resize(2).unwrap();
     bulkhead.close();
+    bulkhead.close();
     let heard = heard.lock();
     assert!(matches!(heard[0], Event::Refused { rejected: told, .. } if told == rejected));
     assert!(matches!(
@@ -245,6 +246,7 @@ fn an_observer_is_told_and_may_use_the_bulkhead() {
         }
     ));
     assert!(matches!(heard[2], Event::Closed));
+    assert_eq!(heard.len(), 3, "closing twice is told once");
 }
 
 #[tokio::test]

@@ -26,7 +26,8 @@ impl Machine {
         let word = self.word();
         let left = self.until().nanos_since(now);
         let refuses = matches!(word.mode(), Mode::Open | Mode::HalfOpen);
-        // Looked at again, because `until` may belong to what came next.
+        // Looked at again, because `until` may be that of a later mode. It is written before the word, so it may be so even then:
+        // the wait that is told is then the one of what comes next, or a guess.
         if left == 0 || !refuses || self.word() != word {
             return None;
         }
@@ -46,8 +47,8 @@ impl Machine {
     }
 
     fn admit_on_ramp(&self, word: Word, now: Moment, draw: impl Fn() -> u64) -> Result<Entry, u64> {
-        let left = self.until().since(now);
-        if left.is_zero() {
+        let left = self.until().nanos_since(now);
+        if left == 0 {
             // The same generation goes on: nothing changes for the calls under way.
             let (ramping, closed) = (word.bits(), word.ramped().bits());
             let _ =
@@ -55,12 +56,11 @@ impl Machine {
                     .compare_exchange(ramping, closed, Ordering::AcqRel, Ordering::Relaxed);
             return Ok(Entry::of(word));
         }
-        let whole = self.config.ramp.unwrap_or(left);
-        let share = 1.0 - left.as_secs_f64() / whole.as_secs_f64();
+        let share = 1.0 - share_of(left, self.config.ramp.map_or(left, nanos));
         if unit_interval(draw()) < share.max(FIRST_SHARE_OF_RAMP) {
             Ok(Entry::of(word))
         } else {
-            Err(self.refuse(word.mode(), nanos(left)))
+            Err(self.refuse(word.mode(), left))
         }
     }
 
@@ -113,4 +113,10 @@ impl Machine {
             _ => left.min(self.longest_guess),
         }
     }
+}
+
+/// Part of a whole, for chance: a rounding does no harm.
+#[expect(clippy::cast_precision_loss, reason = "said above")]
+fn share_of(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
 }

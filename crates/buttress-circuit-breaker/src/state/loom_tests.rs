@@ -42,7 +42,7 @@ fn settle(machine: &Machine, entry: Entry, outcome: Outcome, now: Moment) -> Opt
         return machine.settle_probe(entry, outcome, now, 0);
     }
     let cause = machine.record(entry, outcome, now)?;
-    machine.trip(entry, cause, None, now, 0)
+    machine.trip(entry, cause, None, now, || 0)
 }
 
 fn at(nanos: u64) -> Moment {
@@ -218,4 +218,54 @@ fn the_sums_of_a_window_survive_concurrent_calls() {
             "the last call is the only one"
         );
     });
+}
+
+/// What the handle does: at a glance, then by the clock, then under the lock.
+fn ask(machine: &Machine, now: Moment) -> Result<Entry, u64> {
+    if let Some(entry) = admit(machine) {
+        return Ok(entry);
+    }
+    match machine.refusal(now) {
+        Some(wait) => Err(wait),
+        None => machine.admit_slowly(now, || 0).entry,
+    }
+}
+
+/// Two probes end, in every way, while somebody asks to be let in: what is read without the lock never keeps everybody out.
+// proves: CB-4
+#[test]
+fn refusals_without_the_lock_do_not_stick() {
+    for endings in [
+        [BAD, GOOD],
+        [GOOD, GOOD],
+        [Outcome::Nothing; 2],
+        [Outcome::Nothing, BAD],
+    ] {
+        model(move || {
+            let machine = machine(Config {
+                consecutive: Some(1),
+                probes: 2,
+                successes_to_close: 2,
+                probe_limit: Duration::from_nanos(100),
+                ramp: Some(Duration::from_nanos(5)),
+                ..Config::default()
+            });
+            let first = admit(&machine).unwrap();
+            assert!(settle(&machine, first, BAD, at(0)).is_some());
+            let probes = [(); 2].map(|()| ask(&machine, at(20)).unwrap());
+            let threads = [0, 1].map(|n| {
+                let (machine, probe, ending) = (machine.clone(), probes[n], endings[n]);
+                thread::spawn(move || settle(&machine, probe, ending, at(21)))
+            });
+            if let Ok(entry) = ask(&machine, at(22)) {
+                let _ = settle(&machine, entry, Outcome::Nothing, at(23));
+            }
+            for thread in threads {
+                let _ = thread.join().unwrap();
+            }
+            let mode = machine.figures(at(30)).mode;
+            let answer = ask(&machine, at(30));
+            assert!(answer.is_ok() || mode == Mode::Open, "{mode:?}: {answer:?}");
+        });
+    }
 }

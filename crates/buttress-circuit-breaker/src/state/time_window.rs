@@ -14,7 +14,7 @@ use super::tally::Tally;
 /// writer changes nothing. A new generation skips sixteen numbers: all that older ones have written lies outside its
 /// window, then and later.
 ///
-/// * `calls`: `number:16 | calls:24 | failed:24`; a bucket with 2^24 calls counts no more of them;
+/// * `calls`: `number:16 | calls:24 | failed:24`; a bucket that holds 2^24 calls is halved, which keeps its shares;
 /// * `slow`: `number:16 | 0:24 | slow:24`.
 #[derive(Debug)]
 pub(crate) struct TimeWindow {
@@ -89,11 +89,7 @@ impl TimeWindow {
         if bucket > latest {
             self.enter(bucket, latest);
         }
-        let in_bucket = add(
-            self.calls.get(place(bucket))?,
-            bucket,
-            CALL | failed(outcome),
-        )?;
+        let in_bucket = self.add_call(bucket, CALL | failed(outcome))?;
         if outcome.failed() || outcome.slow() {
             self.record_bad(bucket, outcome)?;
         } else if bucket <= latest && in_bucket > minimum_calls {
@@ -102,11 +98,72 @@ impl TimeWindow {
         self.has_bad(bucket).then_some(Bucket(bucket))
     }
 
+    /// Adds to a bucket and tells how many calls it holds now; `None` when a later bucket took its place.
+    #[inline(always)]
+    fn add_call(&self, bucket: u64, amount: u64) -> Option<u64> {
+        let word = self.calls.get(place(bucket))?;
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            if !is_open(seen, bucket) {
+                seen = self.make_room(bucket)?;
+                continue;
+            }
+            match exchange(word, seen, seen + amount) {
+                Ok(_) => return Some((seen + amount) >> 24 & FIELD),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The word is an old bucket's, or full. A full one is halved, with its slow calls: their shares stay what they are.
+    #[cold]
+    fn make_room(&self, bucket: u64) -> Option<u64> {
+        let word = self.calls.get(place(bucket))?;
+        let seen = word.load(Ordering::Acquire);
+        if is_open(seen, bucket) {
+            return Some(seen);
+        }
+        let is_full = seen >> TAG == tag(bucket);
+        let roomy = if is_full {
+            halved(seen)
+        } else {
+            anew(seen, bucket)?
+        };
+        match exchange(word, seen, roomy) {
+            Ok(_) if is_full => self.halve_slow(bucket),
+            _ => {}
+        }
+        Some(word.load(Ordering::Acquire))
+    }
+
+    fn halve_slow(&self, bucket: u64) {
+        if let Some(slow) = self.slow.get(place(bucket)) {
+            let seen = slow.load(Ordering::Acquire);
+            let _ = slow.compare_exchange(seen, halved(seen), Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    fn add_slow(&self, bucket: u64) -> Option<()> {
+        let word = self.slow.get(place(bucket))?;
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            let next = if seen >> TAG == tag(bucket) {
+                seen
+            } else {
+                anew(seen, bucket)?
+            } + 1;
+            match exchange(word, seen, next) {
+                Ok(_) => return Some(()),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     #[cold]
     fn record_bad(&self, bucket: u64, outcome: Outcome) -> Option<()> {
         self.latest_bad.fetch_max(bucket, Ordering::AcqRel);
         if outcome.slow() {
-            add(self.slow.get(place(bucket))?, bucket, 1)?;
+            self.add_slow(bucket)?;
         }
         Some(())
     }
@@ -120,24 +177,31 @@ impl TimeWindow {
         now.nanos() / self.width + offset
     }
 
-    /// Moves on to a new bucket. After a window without a call every bucket is forgotten outright: a tag has 16 bits, and
-    /// after a long enough pause an old one would look new. What others have written meanwhile is left alone.
+    /// Moves on to a new bucket, and clears the places of all that lie between. A tag has 16 bits: a word that nobody rewrites
+    /// would look new again one day. What others have written meanwhile is left alone.
     #[cold]
     fn enter(&self, bucket: u64, latest: u64) {
-        let words = || self.calls.iter().chain(&self.slow);
-        let before = words().map(|word| word.load(Ordering::Acquire));
+        let entered = latest.max(bucket.saturating_sub(SPAN)) + 1..=bucket;
+        let words = || entered.clone().flat_map(|number| self.words_of(number));
         let mut seen = [0; 2 * BUCKETS];
-        std::iter::zip(&mut seen, before).for_each(|(slot, word)| *slot = word);
+        for (slot, (_, word)) in std::iter::zip(&mut seen, words()) {
+            *slot = word.load(Ordering::Acquire);
+        }
         let won = self
             .latest
             .compare_exchange(latest, bucket, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();
-        if won && bucket - latest >= SPAN {
-            let forgotten = tag(bucket.wrapping_sub(SPAN)) << TAG;
-            for (word, seen) in std::iter::zip(words(), seen) {
-                let _ = word.compare_exchange(seen, forgotten, Ordering::AcqRel, Ordering::Relaxed);
+        if won {
+            for (seen, (number, word)) in std::iter::zip(seen, words()) {
+                let empty = tag(number) << TAG;
+                let _ = word.compare_exchange(seen, empty, Ordering::AcqRel, Ordering::Relaxed);
             }
         }
+    }
+
+    fn words_of(&self, number: u64) -> impl Iterator<Item = (u64, &AtomicU64)> {
+        let both = [&self.calls, &self.slow].into_iter();
+        both.filter_map(move |words| Some((number, words.get(place(number))?)))
     }
 
     /// The sums over the window that ends with this bucket.
@@ -185,23 +249,6 @@ const fn failed(outcome: Outcome) -> u64 {
     outcome.failed() as u64
 }
 
-/// Adds to a bucket's word and tells how many calls it holds now; `None` when it is full, or a later bucket took the word.
-#[inline(always)]
-fn add(word: &AtomicU64, bucket: u64, amount: u64) -> Option<u64> {
-    let mut seen = word.load(Ordering::Acquire);
-    loop {
-        let next = if is_open(seen, bucket) {
-            seen + amount
-        } else {
-            anew(seen, bucket, amount)?
-        };
-        match word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(next >> 24 & FIELD),
-            Err(now) => seen = now,
-        }
-    }
-}
-
 /// Whether the word is this bucket's and has room for another call: without its tag, it is then a small number.
 #[inline]
 const fn is_open(word: u64, bucket: u64) -> bool {
@@ -210,11 +257,22 @@ const fn is_open(word: u64, bucket: u64) -> bool {
 
 /// The word of a new bucket, if the one that stands there is an old one's.
 #[cold]
-const fn anew(word: u64, bucket: u64, amount: u64) -> Option<u64> {
+const fn anew(word: u64, bucket: u64) -> Option<u64> {
     let ahead = (word >> TAG).wrapping_sub(tag(bucket)) & TAG_MASK;
-    if ahead < TAG_MASK / 2 {
-        None
+    if ahead == 0 || ahead >= TAG_MASK / 2 {
+        Some(tag(bucket) << TAG)
     } else {
-        Some(tag(bucket) << TAG | amount)
+        None
     }
+}
+
+/// The same bucket with half of everything.
+const fn halved(word: u64) -> u64 {
+    let (calls, failed) = (word >> 24 & FIELD, word & FIELD);
+    (word >> TAG) << TAG | (calls / 2) << 24 | (failed / 2)
+}
+
+#[inline]
+fn exchange(word: &AtomicU64, seen: u64, next: u64) -> Result<u64, u64> {
+    word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)
 }

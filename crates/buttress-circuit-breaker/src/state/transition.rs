@@ -20,18 +20,25 @@ impl Machine {
         cause: Cause,
         hint: Option<Duration>,
         now: Moment,
-        draw: u64,
+        draw: impl Fn() -> u64,
     ) -> Option<Event> {
+        let may_open = |word: Word| {
+            let judges = matches!(word.mode(), Mode::Closed | Mode::Ramping);
+            judges && word.generation() == entry.generation()
+        };
+        // Most who come here come too late, and shall not keep probes from the lock.
+        if !may_open(self.word()) {
+            return None;
+        }
         let mut outage = self.outage.lock();
         let word = self.word();
-        let may_open = matches!(word.mode(), Mode::Closed | Mode::Ramping);
-        if !may_open || word.generation() != entry.generation() {
+        if !may_open(word) {
             return None;
         }
         outage.story = Story::default();
         outage.opened_at = now;
         outage.refused_before = self.refused.load(Ordering::Relaxed);
-        Some(self.open(&mut outage, word, cause, hint, now, draw))
+        Some(self.open(&mut outage, word, cause, hint, now, draw()))
     }
 
     pub(super) fn follow(
@@ -46,6 +53,7 @@ impl Machine {
             Ruling::Open => None,
             Ruling::Close => Some(self.close(outage, word, now)),
             Ruling::Reopen { hint } => {
+                outage.round.restart();
                 outage.story.reopened = outage.story.reopened.saturating_add(1);
                 Some(self.open(outage, word, Cause::ProbeFailed, hint, now, draw()))
             }

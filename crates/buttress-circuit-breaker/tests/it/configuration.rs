@@ -68,7 +68,10 @@ fn a_setting_that_makes_no_sense_gets_one_clear_sentence() {
             exact().consecutive_failures(0),
             "`consecutive_failures` must be above 0",
         ),
-        (exact().minimum_calls(0), "`minimum_calls` must be above 0"),
+        (
+            exact().minimum_calls(0),
+            "`minimum_calls` must be in 1..=1000000",
+        ),
         (
             exact().successes_to_close(0),
             "`successes_to_close` must be above 0",

@@ -142,3 +142,21 @@ fn trailers_without_a_code_are_unknown() {
     });
     assert_eq!(seen.classify(trailers), Verdict::Neutral);
 }
+
+#[test]
+fn a_refusal_rendered_without_a_code_is_decided_at_its_head() {
+    let mut response = Response::new(());
+    let rejected = Rejected::new(Reason::Unavailable, Name::new("inner"));
+    assert!(!is_decided(Head::of(&response)));
+    response.extensions_mut().insert(rejected);
+    assert!(is_decided(Head::of(&response)));
+}
+
+#[test]
+fn a_code_with_a_sign_is_no_code() {
+    for value in ["+0", "-0", " 0", "0 ", "", "1e0", "99999999999999999999"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(GRPC_STATUS, value.parse().unwrap());
+        assert_eq!(Code::in_headers(&headers), Some(Code::Unknown), "{value:?}");
+    }
+}

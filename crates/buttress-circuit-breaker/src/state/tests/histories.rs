@@ -262,7 +262,9 @@ impl Pair {
                     None
                 } else {
                     let cause = self.machine.record(entry, outcome, now);
-                    cause.and_then(|cause| self.machine.trip(entry, cause, outcome.hint(), now, 0))
+                    cause.and_then(|cause| {
+                        self.machine.trip(entry, cause, outcome.hint(), now, || 0)
+                    })
                 }
             }
             _ => None,
@@ -311,13 +313,11 @@ impl Pair {
             figures.generation, self.model.period,
             "the transitions so far"
         );
-        if figures.mode == Mode::HalfOpen {
-            assert_eq!(
-                figures.probes_in_flight,
-                self.model.probes_in_flight(),
-                "the probes"
-            );
-        }
+        assert_eq!(
+            figures.probes_in_flight,
+            self.model.probes_in_flight(),
+            "the probes"
+        );
         if matches!(
             figures.mode,
             Mode::Closed | Mode::Ramping | Mode::MetricsOnly

@@ -86,3 +86,49 @@ fn the_end_of_time_is_a_time_like_any_other() {
     let _ = buckets.record(1, BAD, at(u64::MAX), 1);
     assert_eq!(buckets.tally(at(u64::MAX)).calls, 1);
 }
+
+// proves: CB-2
+#[test]
+fn slow_calls_do_not_come_back_when_the_tags_have_gone_round() {
+    let slow = Outcome::Success { slow: true };
+    let buckets = TimeWindow::new(Duration::from_micros(15), 1);
+    for bucket in 0..3 * 65_536_u64 {
+        let outcome = if bucket < 8 { slow } else { GOOD };
+        let now = at(bucket * 1000);
+        let _ = buckets.record(1, outcome, now, 1);
+        assert!(
+            bucket < 24 || buckets.tally(now).slow == 0,
+            "bucket {bucket}"
+        );
+    }
+}
+
+// proves: CB-2
+#[test]
+fn rare_calls_do_not_meet_those_of_long_ago() {
+    let buckets = TimeWindow::new(Duration::from_micros(15), 1);
+    for bucket in (0..20).chain((24..3 * 65_536_u64).step_by(8)) {
+        let now = at(bucket * 1000);
+        let _ = buckets.record(1, BAD, now, 1);
+        assert!(
+            bucket < 48 || buckets.tally(now).calls == 2,
+            "bucket {bucket}"
+        );
+    }
+}
+
+// proves: CB-2
+#[test]
+fn a_bucket_that_overflows_keeps_its_shares() {
+    let buckets = TimeWindow::new(Duration::from_secs(3600), 1);
+    let slow = Outcome::Failure {
+        slow: true,
+        hint: None,
+    };
+    for call in 0..40_000_000_u32 {
+        let _ = buckets.record(1, if call % 4 == 0 { slow } else { GOOD }, at(1), 1);
+    }
+    let tally = buckets.tally(at(1));
+    assert!((tally.failure_rate() - 0.25).abs() < 0.001, "{tally:?}");
+    assert!((tally.slow_rate() - 0.25).abs() < 0.001, "{tally:?}");
+}
