@@ -73,6 +73,17 @@ const LARGEST_MINIMUM: u32 = 1_000_000;
 const MOST_PROBES: u32 = 1000;
 const LARGEST_GROWTH: f64 = 100.0;
 
+/// What a success has to do with, in the order of its price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Success {
+    /// It ends a streak of failures.
+    EndsStreak,
+    /// It goes into a window of calls, too.
+    EntersCalls,
+    /// It needs the time: for slow calls, or for a window in time.
+    TakesTime,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -101,6 +112,17 @@ impl Config {
     /// The calls that a window which can hold `most` must hold before it is judged.
     pub(crate) fn minimum_calls(&self, most: u32) -> u32 {
         self.minimum_calls.unwrap_or(MINIMUM_CALLS.min(most))
+    }
+
+    /// What a success has to do with under these rules.
+    pub(crate) const fn success(&self) -> Success {
+        if self.slow_after.is_some() || self.time.is_some() {
+            Success::TakesTime
+        } else if self.calls.is_some() {
+            Success::EntersCalls
+        } else {
+            Success::EndsStreak
+        }
     }
 
     /// The rules of the window of this kind, which comes to be when it is first named.

@@ -7,7 +7,7 @@ use buttress_core::{Listener, Name, Reason, Rejected, Verdict};
 use buttress_sync::{OncePerSecond, Random};
 use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::config::{Config, Success};
 use crate::counts::Counts;
 use crate::event::{Cause, Event};
 use crate::snapshot::{Snapshot, State};
@@ -27,29 +27,6 @@ pub(crate) struct Shared {
     refusals: OncePerSecond,
 }
 
-/// What a success has to do with, in the order of its price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Success {
-    /// It ends a streak of failures.
-    EndsStreak,
-    /// It goes into a window of calls, too.
-    EntersCalls,
-    /// It needs the time: for slow calls, or for a window in time.
-    TakesTime,
-}
-
-impl Success {
-    const fn under(config: &Config) -> Self {
-        if config.slow_after.is_some() || config.time.is_some() {
-            Self::TakesTime
-        } else if config.calls.is_some() {
-            Self::EntersCalls
-        } else {
-            Self::EndsStreak
-        }
-    }
-}
-
 /// No call takes this long.
 const NEVER_SLOW: u64 = u64::MAX;
 
@@ -65,7 +42,7 @@ impl Shared {
             slow_after: config
                 .slow_after
                 .map_or(NEVER_SLOW, |limit| nanos(limit).min(NEVER_SLOW - 1)),
-            success: Success::under(&config),
+            success: config.success(),
             machine: Machine::new(config),
             counts: Counts::default(),
             origin: Instant::now(),
