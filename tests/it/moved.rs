@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::sleep;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{Counts, Guards};
+use crate::support::{Counts, Guards, soon};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 type Boxed = UnsyncBoxBody<Bytes, Infallible>;
@@ -38,7 +38,9 @@ where
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending(), "there is nothing left to move");
-    tokio::spawn(future).await.unwrap()
+    soon("the end on the other task", tokio::spawn(future))
+        .await
+        .unwrap()
 }
 
 async fn slowly_double(n: u32) -> Result<u32, BoxError> {

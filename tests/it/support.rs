@@ -14,7 +14,7 @@ pub(crate) use guards::{Counts, Guards};
 pub(crate) use wire::{Connection, ask, serve, serve_made};
 
 /// How long a test waits for what must come. Never reached, unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for a future that must end.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {

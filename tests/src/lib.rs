@@ -1,7 +1,8 @@
 //! Tests that need more than one crate, or real sockets. They stand in `it/`.
 //!
-//! Here are only the commonest mistakes and their cures, as doctests: on every toolchain the mistake must not compile, and the
-//! cure, which differs from it in one place, must. What the compiler says of a mistake is compared in `it/trybuild.rs`.
+//! Here are only texts that must stay true, as doctests: the README, and the commonest mistakes with their cures. On every
+//! toolchain the mistake must not compile, and the cure, which differs from it in one place, must. What the compiler says of a
+//! mistake is compared in `it/trybuild.rs`.
 
 macro_rules! mistake_and_cure {
     ($(#[$doc:meta])* $case:ident, $code:literal) => {
@@ -25,6 +26,16 @@ mistake_and_cure! {
 mistake_and_cure! {
     /// A layer on an axum router, which knows no errors.
     router_without_respond, "E0277"
+}
+
+mistake_and_cure! {
+    /// A layer that found room for its refusals on an axum router, where nobody answers them.
+    widened_router_without_respond, "E0277"
+}
+
+mistake_and_cure! {
+    /// The upper half of `respond` without the lower one.
+    respond_layer_without_widen, "E0277"
 }
 
 mistake_and_cure! {

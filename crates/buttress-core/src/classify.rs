@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::{Again, Rejectable, Verdict};
 
 /// Decides what the result of a call says about the dependency, and about trying again.
@@ -7,7 +9,8 @@ use crate::{Again, Rejectable, Verdict};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge a call that ends with `{T}` or `{E}`",
     label = "no classifier for `Result<&{T}, &{E}>`",
-    note = "a closure needs help with its types: `by(|result: Result<&_, &_>| …)`, over HTTP `by_head(|head| …)`",
+    note = "where another error says \"no room for a refusal\", cure that one first: this one goes with it",
+    note = "if you wrote a closure, it needs help with its types: `by(|result: Result<&_, &_>| …)`, over HTTP `by_head(|head| …)`",
     note = "layers that follow a body to its last frame change its type: write `Response<_>`"
 )]
 pub trait Classify<T, E> {
@@ -81,8 +84,15 @@ where
 }
 
 /// Marks a classifier that the user chose, so that it survives when a layer adopts another protocol.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Chosen<C>(C);
+
+// Without asking whether the classifier can be printed: most are closures.
+impl<C> fmt::Debug for Chosen<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chosen")
+    }
+}
 
 impl<C> Chosen<C> {
     /// Marks `classifier` as chosen.

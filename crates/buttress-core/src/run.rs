@@ -7,6 +7,8 @@ use crate::{ByResult, Classify, Error, GuardedFuture, Plain, Rejected, Settle, W
 /// Nothing happens before the first poll. Then `acquire` decides; if it refuses, `future` is dropped without having been
 /// polled. The result is judged by [`ByResult`].
 ///
+/// The error of `future` must be a [`std::error::Error`]; with a boxed one, which is none, acquire and settle by hand.
+///
 /// # Errors
 /// [`Error::Rejected`] with the refusal, or [`Error::Inner`] with the error of `future`.
 ///

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::fmt;
 use std::time::Duration;
 
 use buttress_core::{Again, Classify, Rejectable, Verdict};
@@ -86,8 +87,14 @@ where
 }
 
 /// A classifier that judges gRPC codes; made by [`by_code`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ByCode<F>(F);
+
+impl<F> fmt::Debug for ByCode<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByCode")
+    }
+}
 
 impl<F: Fn(Code) -> Verdict> ByCode<F> {
     fn both(&self, code: Code, _: &HeaderMap) -> (Verdict, Again) {

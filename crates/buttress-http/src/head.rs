@@ -1,3 +1,5 @@
+use std::fmt;
+
 use buttress_core::{Again, Classify, Rejectable, Verdict};
 use http::{Extensions, HeaderMap, Response, StatusCode};
 
@@ -71,8 +73,14 @@ where
 }
 
 /// A classifier that judges heads; made by [`by_head`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ByHead<F>(F);
+
+impl<F> fmt::Debug for ByHead<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByHead")
+    }
+}
 
 impl<F, B, E> Classify<Response<B>, E> for ByHead<F>
 where
@@ -114,8 +122,14 @@ where
 }
 
 /// A classifier that judges whole answers; made by [`by_response`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ByResponse<F>(F);
+
+impl<F> fmt::Debug for ByResponse<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByResponse")
+    }
+}
 
 impl<F, B, E> Classify<Response<B>, E> for ByResponse<F>
 where

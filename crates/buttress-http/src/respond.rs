@@ -9,7 +9,8 @@ use crate::{Grpc, GrpcStatus, Http, Problem, RespondService};
 ///
 /// Takes a layer or a tuple of layers, the first outermost; a foreign one goes in as [`as_is`]. Every layer that has no protocol
 /// yet becomes an HTTP one, so that a 500 counts as a failure. The error type of the service stays what it is: with axum's
-/// `Infallible` no error handler is needed. Refusals become [`Problem`]s, or what [`render`](Respond::render) makes of them.
+/// `Infallible` no error handler is needed. A service with a boxed error has room for refusals as it is: there [`RespondLayer`]
+/// stands on top, without `respond`. Refusals become [`Problem`]s, or what [`render`](Respond::render) makes of them.
 ///
 /// ```
 /// use axum::{Router, routing::get};

@@ -89,11 +89,10 @@ impl Handles {
             );
         }
         if through_breaker > 0 {
-            let enough = u32::try_from(report.calls() / 100).unwrap();
+            let transitions = u64::from(breaker.transitions);
             assert!(
-                breaker.transitions > enough,
-                "{} transitions",
-                breaker.transitions
+                transitions > inner_calls / 100,
+                "stuck: {transitions} transitions, {report}"
             );
         }
     }

@@ -1,0 +1,17 @@
+// `RespondLayer` is the upper half of a pair.
+
+use axum::{Router, routing::get};
+use buttress_circuit_breaker::CircuitBreaker;
+use buttress_http::{HttpExt, RespondLayer};
+use tower::ServiceBuilder;
+
+fn main() {
+    let breaker = CircuitBreaker::builder("handlers").build();
+    let layers = ServiceBuilder::new()
+        .layer(RespondLayer::new())
+        .layer(breaker.layer().http());
+    let app: Router = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .layer(layers);
+    drop(app);
+}
