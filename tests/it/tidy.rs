@@ -212,7 +212,6 @@ fn every_published_crate_says_what_it_is() {
             "keywords",
             "documentation",
             "readme",
-            "repository",
             "rust-version",
         ] {
             let inherited = |value: &&Value| value.get("workspace") == Some(&Value::Boolean(true));

@@ -29,13 +29,6 @@ mod loom_tests;
 #[cfg(all(test, not(buttress_loom)))]
 #[expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a model may fail a test"
-)]
-mod model;
-#[cfg(all(test, not(buttress_loom)))]
-#[expect(
-    clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests may fail a test"

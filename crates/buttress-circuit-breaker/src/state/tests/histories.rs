@@ -8,7 +8,7 @@ use buttress_testkit::{deep, seed};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as RunConfig, RngAlgorithm, TestRng, TestRunner};
 
-use super::super::model::{Model, ModelConfig, ModelMode, Result as Told, Ticket};
+use super::model::{Model, ModelConfig, ModelMode, Result as Told, Ticket};
 use crate::config::{Config, WindowConfig};
 use crate::event::Event;
 use crate::state::{Entry, Machine, Mode, Moment, Outcome};
