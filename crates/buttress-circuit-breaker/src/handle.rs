@@ -63,8 +63,9 @@ impl CircuitBreaker {
     /// Lets a call in, or refuses it; never waits.
     ///
     /// # Errors
-    /// [`Reason::Unavailable`](buttress_core::Reason::Unavailable) while the breaker is open, with the time until it lets probes through; while it is half-open
-    /// and has no room for a probe; while a ramp runs, for the share of calls it keeps out.
+    /// [`Reason::Unavailable`](buttress_core::Reason::Unavailable) while the breaker is open, with the time until it lets
+    /// probes through; while it is half-open and has no room for a probe; while a ramp runs, for the share of calls it keeps
+    /// out.
     ///
     /// # Cancel safety
     /// A permit that is dropped is given back: a probe's place is free again, and the call counts as nothing, unless it had

@@ -1,6 +1,7 @@
 //! What all clones of a handle share: the machine, the clock it is told, the counts, and whoever listens.
 
 use std::fmt;
+use std::mem;
 use std::time::{Duration, SystemTime};
 
 use buttress_core::{Listener, Name, Reason, Rejected, Verdict};
@@ -87,7 +88,9 @@ impl Shared {
     #[inline(never)]
     fn admit_in_transition(&self, now: Moment) -> Result<Entry, Rejected> {
         let Admission { entry, event } = self.machine.admit_slowly(now, || self.random.next_u64());
+        let given_back_on_unwind = entry.ok().map(|entry| Unclaimed(self, entry, now));
         self.tell(event);
+        mem::forget(given_back_on_unwind);
         entry.map_err(|wait| self.refuse(wait, now))
     }
 
@@ -264,6 +267,15 @@ impl Shared {
             probes_in_flight: figures.probes_in_flight,
             open_for: figures.open_for,
         }
+    }
+}
+
+/// A call that was let in and has no permit yet: an observer that panics meanwhile must not cost a probe its place.
+struct Unclaimed<'a>(&'a Shared, Entry, Moment);
+
+impl Drop for Unclaimed<'_> {
+    fn drop(&mut self) {
+        self.0.abandon(self.1, self.2);
     }
 }
 

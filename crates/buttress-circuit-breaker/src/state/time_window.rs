@@ -136,10 +136,17 @@ impl TimeWindow {
         Some(word.load(Ordering::Acquire))
     }
 
+    /// Again and again until it is done: calls that end meanwhile must not keep the slow ones at twice their share.
     fn halve_slow(&self, bucket: u64) {
-        if let Some(slow) = self.slow.get(place(bucket)) {
-            let seen = slow.load(Ordering::Acquire);
-            let _ = slow.compare_exchange(seen, halved(seen), Ordering::AcqRel, Ordering::Relaxed);
+        let Some(slow) = self.slow.get(place(bucket)) else {
+            return;
+        };
+        let mut seen = slow.load(Ordering::Acquire);
+        while seen >> TAG == tag(bucket) {
+            match exchange(slow, seen, halved(seen)) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
         }
     }
 

@@ -140,3 +140,21 @@ async fn an_observer_may_use_the_breaker() {
     assert_eq!(breaker.snapshot().state, State::Closed);
     assert!(seen.lock().len() >= 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_costs_no_probe_its_place() {
+    let breaker = exact()
+        .observer(|event: &Event| {
+            if matches!(event, Event::HalfOpened { .. }) {
+                panic!("the observer's");
+            }
+        })
+        .build();
+    failures_to_open(&breaker);
+    pass(60 * SECOND).await;
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| breaker.try_acquire()));
+    assert!(told.is_err());
+    assert_eq!(breaker.snapshot().probes_in_flight, 0);
+    (0..3).for_each(|_| succeed(&breaker));
+    assert_eq!(breaker.snapshot().state, State::Closed);
+}
