@@ -1,12 +1,15 @@
 #[cfg(buttress_loom)]
 use loom::sync as imp;
-#[cfg(not(buttress_loom))]
+#[cfg(buttress_shuttle)]
+use shuttle::sync as imp;
+#[cfg(not(any(buttress_loom, buttress_shuttle)))]
 use std::sync as imp;
 
 /// Guards state that is touched off the hot path.
 ///
 /// Ignores poison: what it guards is changed by code of ours that does not panic half-way, and a panic elsewhere must not take
-/// every later call with it. Under `--cfg buttress_loom` it is loom's.
+/// every later call with it. Under `--cfg buttress_loom` it is loom's, under
+/// `--cfg buttress_shuttle` shuttle's.
 #[derive(Debug, Default)]
 #[expect(
     clippy::disallowed_types,
@@ -35,7 +38,7 @@ impl<T> Mutex<T> {
     }
 }
 
-#[cfg(all(test, not(buttress_loom)))]
+#[cfg(all(test, not(any(buttress_loom, buttress_shuttle))))]
 mod tests {
     use super::*;
 
