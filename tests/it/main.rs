@@ -5,6 +5,7 @@ mod contract;
 mod hyper_bodies;
 mod moved;
 mod promises;
+mod queued;
 mod support;
 mod tidy;
 mod tonic;

@@ -88,7 +88,7 @@ impl CircuitBreaker {
         F: Future<Output = Result<T, E>>,
         E: std::error::Error + 'static,
     {
-        buttress_core::run(|| self.try_acquire(), future).await
+        buttress_core::run(async { self.try_acquire() }, future).await
     }
 
     /// Refuses every call until told otherwise.

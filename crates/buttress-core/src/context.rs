@@ -66,6 +66,29 @@ pub enum Priority {
     Critical,
 }
 
+impl Priority {
+    /// Every class, the lowest first.
+    pub const ALL: [Self; 5] = [
+        Self::Background,
+        Self::Low,
+        Self::Normal,
+        Self::High,
+        Self::Critical,
+    ];
+
+    /// The class as one lower-case word, for logs and figures.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What a layer may write onto a request that it lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

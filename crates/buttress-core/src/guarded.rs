@@ -114,8 +114,9 @@ impl<F, Permit: Settle, P> GuardedFuture<F, Permit, P> {
         }
     }
 
+    /// Calls `service`, which must be ready, under `permit`.
     #[inline(always)]
-    fn call<S, Req>(service: &mut S, request: Req, permit: Permit, protocol: P) -> Self
+    pub(crate) fn call<S, Req>(service: &mut S, request: Req, permit: Permit, protocol: P) -> Self
     where
         S: Service<Req, Future = F>,
     {
