@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use buttress_sync::Striped;
 
-use crate::state::{Moment, Outcome};
+use crate::state::Outcome;
+use buttress_timer::Moment;
 
 /// How calls ended, since the breaker was built and since it was reset.
 #[derive(Debug, Default)]

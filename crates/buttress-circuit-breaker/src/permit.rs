@@ -5,7 +5,8 @@ use std::sync::Arc;
 use buttress_core::{Settle, Verdict};
 
 use crate::shared::Shared;
-use crate::state::{Entry, Moment};
+use crate::state::Entry;
+use buttress_timer::Moment;
 
 /// A call that the breaker let in: settled with what came of it, or dropped when nobody knows.
 ///

@@ -12,8 +12,9 @@ use crate::config::{Config, Success};
 use crate::counts::Counts;
 use crate::event::{Cause, Event};
 use crate::snapshot::{Snapshot, State};
-use crate::state::{Admission, Entry, Machine, Mode, Moment, Outcome, nanos};
+use crate::state::{Admission, Entry, Machine, Mode, Outcome};
 use crate::telling;
+use buttress_timer::{Moment, nanos};
 
 pub(crate) struct Shared {
     name: Name,

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use buttress_sync::Mutex;
 use buttress_sync::atomic::{AtomicU64, Ordering};
+use buttress_timer::{Moment, nanos};
 
 use crate::config::Config;
 use crate::event::Story;
 
 mod admission;
 mod call_window;
-mod moment;
 mod outcome;
 mod round;
 mod settlement;
@@ -38,7 +38,6 @@ mod tests;
 pub(crate) use self::admission::Admission;
 use self::call_window::CallWindow;
 pub(crate) use self::call_window::MOST_CALLS;
-pub(crate) use self::moment::{Moment, nanos};
 pub(crate) use self::outcome::Outcome;
 use self::round::Round;
 use self::streak::Streak;

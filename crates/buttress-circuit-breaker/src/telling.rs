@@ -5,7 +5,7 @@ use buttress_sync::OncePerSecond;
 use tracing::level_filters::LevelFilter;
 
 use crate::event::Event;
-use crate::state::Moment;
+use buttress_timer::Moment;
 
 const TARGET: &str = "buttress::circuit_breaker";
 

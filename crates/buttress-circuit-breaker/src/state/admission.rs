@@ -2,11 +2,11 @@
 
 use buttress_sync::atomic::Ordering;
 
-use super::moment::{Moment, nanos};
 use super::transition::unit_interval;
 use super::word::{Entry, Mode, Word};
 use super::{Machine, Outage};
 use crate::event::Event;
+use buttress_timer::{Moment, nanos};
 
 /// The least share of calls that a ramp lets in.
 const FIRST_SHARE_OF_RAMP: f64 = 0.05;

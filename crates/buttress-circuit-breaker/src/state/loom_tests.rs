@@ -6,10 +6,11 @@ use buttress_sync::atomic::{AtomicU32, Ordering};
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Entry, Machine, Mode, Moment, Outcome, Tally};
+use super::{Entry, Machine, Mode, Outcome, Tally};
 use crate::config::{Config, WindowConfig};
 use crate::event::Event;
 use crate::window::Share;
+use buttress_timer::Moment;
 
 const GOOD: Outcome = Outcome::Success { slow: false };
 const BAD: Outcome = Outcome::Failure {

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use super::moment::Moment;
 use super::outcome::Outcome;
 use super::word::Entry;
 use crate::event::Probes;
+use buttress_timer::Moment;
 
 /// The probes of one half-open period, and how they have fared.
 ///

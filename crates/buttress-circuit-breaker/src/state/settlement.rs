@@ -3,13 +3,13 @@
 use buttress_sync::atomic::Ordering;
 
 use super::call_window::CallSums;
-use super::moment::Moment;
 use super::outcome::Outcome;
 use super::tally::RateRule;
 use super::time_window::Bucket;
 use super::word::{Entry, Mode, Word};
 use super::{Machine, Outage};
 use crate::event::{Cause, Event};
+use buttress_timer::Moment;
 
 impl Machine {
     /// Whether there is no streak of failures to end.

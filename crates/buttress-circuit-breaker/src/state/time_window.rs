@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use buttress_sync::atomic::{AtomicU64, Ordering};
 
-use super::moment::{Moment, nanos};
 use super::outcome::Outcome;
 use super::tally::Tally;
+use buttress_timer::{Moment, nanos};
 
 /// The settled calls of the last W, in sixteen buckets of W/15: the present one and fifteen whole ones.
 ///

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use buttress_sync::atomic::Ordering;
 
-use super::moment::Moment;
 use super::round::Ruling;
 use super::word::{Entry, Mode, Word};
 use super::{Machine, Outage};
 use crate::config::Config;
 use crate::event::{Cause, Event, Story};
+use buttress_timer::Moment;
 
 impl Machine {
     /// Opens, if the breaker is still in the generation that admitted the call whose result demands it.

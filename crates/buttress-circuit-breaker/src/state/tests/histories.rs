@@ -11,8 +11,9 @@ use proptest::test_runner::{Config as RunConfig, RngAlgorithm, TestRng, TestRunn
 use super::model::{Model, ModelConfig, ModelMode, Result as Told, Ticket};
 use crate::config::{Config, WindowConfig};
 use crate::event::Event;
-use crate::state::{Entry, Machine, Mode, Moment, Outcome};
+use crate::state::{Entry, Machine, Mode, Outcome};
 use crate::window::Share;
+use buttress_timer::Moment;
 
 const MILLI: u64 = 1_000_000;
 const OFF_PERCENT: u64 = 123_457;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use buttress_sync::Random;
 use buttress_testkit::{deep, seed};
 
-use super::super::moment::Moment;
 use super::super::outcome::Outcome;
 use super::super::time_window::TimeWindow;
+use buttress_timer::Moment;
 
 const GOOD: Outcome = Outcome::Success { slow: false };
 const BAD: Outcome = Outcome::Failure {
