@@ -9,6 +9,8 @@ mod recloser;
 #[cfg(feature = "peers")]
 mod seatbelt;
 #[cfg(feature = "peers")]
+mod tokio;
+#[cfg(feature = "peers")]
 mod tower;
 #[cfg(feature = "peers")]
 mod tower_resilience;
@@ -175,6 +177,7 @@ fn peers() -> impl Iterator<Item = &'static Case> {
     tower::CASES
         .iter()
         .chain(tower_resilience::CASES)
+        .chain(tokio::CASES)
         .chain(failsafe::CASES)
         .chain(recloser::CASES)
         .chain(seatbelt::CASES)

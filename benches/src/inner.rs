@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, Pending, Ready, pending, ready};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tower_service::Service;
@@ -136,5 +137,72 @@ impl Service<u64> for Hanging {
     #[inline]
     fn call(&mut self, _: u64) -> Self::Future {
         pending()
+    }
+}
+
+/// Answers a call once it is let go, and tells which call it was given last. Whoever lets a call go polls it: nobody is woken.
+#[derive(Clone, Copy, Debug)]
+pub struct Held(&'static Desk);
+
+#[derive(Debug, Default)]
+struct Desk {
+    begun: AtomicU64,
+    let_go: AtomicU64,
+}
+
+impl Held {
+    /// A service that has had no call, and lets none go. Its two words are never freed: so a clone costs nothing, as with the
+    /// other inner services.
+    pub fn leaked() -> Self {
+        Self(Box::leak(Box::default()))
+    }
+
+    /// The request that came last.
+    pub fn begun(self) -> u64 {
+        self.0.begun.load(Ordering::Relaxed)
+    }
+
+    /// Lets this request and those below it end.
+    pub fn let_go(self, request: u64) {
+        self.0.let_go.store(request, Ordering::Relaxed);
+    }
+}
+
+impl Service<u64> for Held {
+    type Response = u64;
+    type Error = Down;
+    type Future = LetGo;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: u64) -> Self::Future {
+        self.0.begun.store(request, Ordering::Relaxed);
+        LetGo {
+            request,
+            desk: self.0,
+        }
+    }
+}
+
+/// The answer of [`Held`].
+#[derive(Debug)]
+pub struct LetGo {
+    request: u64,
+    desk: &'static Desk,
+}
+
+impl Future for LetGo {
+    type Output = Result<u64, Down>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.request > self.desk.let_go.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(self.request))
     }
 }

@@ -1,7 +1,8 @@
 //! Counts what a layer adds to a call, and puts the peers beside it.
 //!
-//! A [`Case`](cases::Case) is one layer in one state, over an inner service that answers at once. Every program of this
-//! package runs the same cases and looks at them from another side:
+//! A [`Case`](cases::Case) is one layer in one state, over an inner service that answers at once; where calls wait for each
+//! other, over one that answers when it is told to, with the executor left out. Every program of this package runs the same
+//! cases and looks at them from another side:
 //!
 //! | program | what it shows |
 //! |---|---|

@@ -33,6 +33,8 @@ struct ReportRow {
     goal: Option<Goal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<Goal>,
+    #[serde(skip)]
+    missed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     costs: Vec<Cost>,
@@ -82,6 +84,7 @@ impl ReportRow {
             path,
             goal: row.map(|row| row.goal),
             accepted: row.filter(|_| accepted.is_some()).map(Row::limit),
+            missed: accepted.is_some_and(|accepted| accepted.missed),
             reason: accepted.map(|accepted| accepted.reason.clone()),
             costs: vec![cost],
             shortfalls: Vec::new(),
@@ -99,6 +102,7 @@ impl ReportRow {
     fn verdict(&self) -> &'static str {
         match (self.shortfalls.is_empty(), &self.accepted) {
             (false, _) => "ABOVE",
+            (true, Some(_)) if self.missed => "MISSED, held",
             (true, Some(_)) => "accepted",
             (true, None) => "met",
         }

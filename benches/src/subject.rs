@@ -1,5 +1,7 @@
 //! What is measured: something that can be done many times in a row.
 
+mod line;
+
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -10,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use self::line::{overlapping, queued};
 use crate::inner::{FAIL, Hanging, Inner, Obedient, Prompt, Yielding};
 
 /// The one allocation of a run, however many calls it makes.

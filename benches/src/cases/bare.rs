@@ -3,7 +3,7 @@
 use tower_layer::Identity;
 
 use super::{BARE, Base, Case};
-use crate::subject::{clones, fiftieth_fails, served};
+use crate::subject::{clones, fiftieth_fails, overlapping, served};
 
 /// The service that nothing stands around, and every call succeeds.
 pub const SUCCEEDS: Base = Base {
@@ -14,6 +14,11 @@ pub const SUCCEEDS: Base = Base {
 pub(super) const FIFTIETH_FAILS: Base = Base {
     who: BARE,
     path: "every fiftieth call fails",
+};
+/// The next call comes before the one before has ended.
+pub(super) const OVERLAP: Base = Base {
+    who: BARE,
+    path: "calls overlap",
 };
 /// The service is cloned and dropped.
 pub(super) const CLONED: Base = Base {
@@ -27,6 +32,9 @@ pub(super) const CASES: &[Case] = &[
     })),
     bare(Case::special(BARE, FIFTIETH_FAILS.path, || {
         fiftieth_fails(Identity::new())
+    })),
+    bare(Case::special(BARE, OVERLAP.path, || {
+        overlapping(Identity::new())
     })),
     bare(Case::special(BARE, CLONED.path, || clones(Identity::new()))),
 ];

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use buttress_bulkhead::{Bulkhead, RefusingBulkheadLayer};
+use buttress_bulkhead::{Bulkhead, BulkheadBuilder, BulkheadLayer, RefusingBulkheadLayer};
 use buttress_circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Window,
 };
 use buttress_core::WidenLayer;
 
 use super::{Base, Case, OURS, bare};
-use crate::subject::{clones, fiftieth_fails, refused, refused_when_occupied, served};
+use crate::subject::{clones, fiftieth_fails, queued, refused, refused_when_occupied, served};
 
 const HEALTHY: &str = "breaker closed: count window, healthy";
 
@@ -46,12 +46,24 @@ pub(super) const CASES: &[Case] = &[
         clones(built(breaker()))
     })
     .over(bare::CLONED),
-    Case::serving(OURS, "bulkhead free", |inner| served(inner, bulkhead(100))),
-    Case::special(OURS, "bulkhead full: refuse", || {
-        refused_when_occupied(bulkhead(1))
+    Case::serving(OURS, "bulkhead free", |inner| {
+        served(inner, refusing(bulkhead(100)))
     }),
+    Case::serving(OURS, "bulkhead free, with a queue", |inner| {
+        served(inner, queueing(bulkhead(100)))
+    }),
+    Case::special(OURS, "bulkhead full: refuse", || {
+        refused_when_occupied(refusing(bulkhead(1)))
+    }),
+    Case::special(OURS, "bulkhead full, a queue of 0: refuse", || {
+        refused_when_occupied(queueing(bulkhead(1).queue(0)))
+    }),
+    Case::special(OURS, "bulkhead: queued call", || {
+        queued(queueing(bulkhead(1)))
+    })
+    .over(bare::OVERLAP),
     Case::special(OURS, "bulkhead: clone of the service", || {
-        clones(bulkhead(100))
+        clones(refusing(bulkhead(100)))
     })
     .over(bare::CLONED),
 ];
@@ -72,12 +84,14 @@ fn built(builder: CircuitBreakerBuilder) -> (CircuitBreakerLayer, WidenLayer) {
     (builder.build().layer(), WidenLayer)
 }
 
-fn bulkhead(max: u32) -> (RefusingBulkheadLayer, WidenLayer) {
-    (
-        Bulkhead::builder("bench")
-            .max_concurrent(max)
-            .build()
-            .refusing_layer(),
-        WidenLayer,
-    )
+fn bulkhead(max: u32) -> BulkheadBuilder {
+    Bulkhead::builder("bench").max_concurrent(max)
+}
+
+fn refusing(builder: BulkheadBuilder) -> (RefusingBulkheadLayer, WidenLayer) {
+    (builder.build().refusing_layer(), WidenLayer)
+}
+
+fn queueing(builder: BulkheadBuilder) -> (BulkheadLayer, WidenLayer) {
+    (builder.build().layer(), WidenLayer)
 }

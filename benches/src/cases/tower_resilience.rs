@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use tower_resilience_bulkhead::BulkheadLayer;
+use tower_resilience_bulkhead::{BulkheadConfigBuilder, BulkheadLayer};
 use tower_resilience_circuitbreaker::{
     CircuitBreakerConfigBuilder, CircuitBreakerLayer, DefaultClassifier, SlidingWindowType,
 };
 
 use super::Case;
+use super::bare::{FIFTIETH_FAILS, OVERLAP};
 use crate::inner::Inner;
-use crate::subject::{fiftieth_fails, refused, refused_when_occupied, served};
+use crate::subject::{fiftieth_fails, queued, refused, refused_when_occupied, served};
 
 const WHO: &str = if cfg!(feature = "peers-full") {
     "tower-resilience full"
@@ -27,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
     Case::special(WHO, "breaker closed: count window, failures in it", || {
         fiftieth_fails(built(breaker()))
     })
-    .over(super::bare::FIFTIETH_FAILS),
+    .over(FIFTIETH_FAILS),
     // Its price grows with the calls that the window holds: those that the longer run makes beyond the shorter find 1000
     // on average, 700 of the warm-up and 200 to 400 of their own run.
     Case::special(WHO, "breaker closed: time window", || {
@@ -38,12 +39,21 @@ pub(super) const CASES: &[Case] = &[
     Case::special(WHO, "breaker open: refuse", || {
         refused(built(breaker().consecutive_failures(5)))
     }),
-    Case::serving(WHO, "bulkhead free", |inner| served(inner, bulkhead(100))),
+    Case::serving(WHO, "bulkhead free", |inner| {
+        served(inner, refusing(bulkhead(100)))
+    }),
+    Case::serving(WHO, "bulkhead free, with a queue", |inner| {
+        served(inner, waiting(bulkhead(100)))
+    }),
     // A refusal takes it a timer, so more than a millisecond.
     Case::special(WHO, "bulkhead full: refuse", || {
-        refused_when_occupied(bulkhead(1))
+        refused_when_occupied(refusing(bulkhead(1)))
     })
     .lasting(50, 200),
+    Case::special(WHO, "bulkhead: queued call", || {
+        queued(waiting(bulkhead(1)))
+    })
+    .over(OVERLAP),
 ];
 
 type Builder = CircuitBreakerConfigBuilder<DefaultClassifier>;
@@ -65,11 +75,18 @@ fn built(builder: Builder) -> CircuitBreakerLayer<DefaultClassifier> {
     builder.build().expect("the configuration is valid")
 }
 
-fn bulkhead(max: usize) -> BulkheadLayer {
+fn bulkhead(max: usize) -> BulkheadConfigBuilder {
     BulkheadLayer::builder()
         .name("bench")
         .max_concurrent_calls(max)
-        .reject_when_full()
-        .build()
-        .expect("the configuration is valid")
+}
+
+fn refusing(builder: BulkheadConfigBuilder) -> BulkheadLayer {
+    let built = builder.reject_when_full().build();
+    built.expect("the configuration is valid")
+}
+
+fn waiting(builder: BulkheadConfigBuilder) -> BulkheadLayer {
+    let built = builder.max_wait_duration(Duration::from_secs(30)).build();
+    built.expect("the configuration is valid")
 }

@@ -97,6 +97,12 @@ fn accepting_has_an_end() {
 }
 
 #[test]
+fn what_lies_beyond_the_end_is_called_missed() {
+    let row = row(r#"accepted = { instructions = 91, missed = true, reason = "r" }"#).unwrap();
+    assert!((row.limit().instructions - 91.0).abs() < f64::EPSILON);
+}
+
+#[test]
 fn an_allocation_cannot_be_accepted() {
     let error = refusal(r#"accepted = { allocations = 1, reason = "r" }"#);
     assert!(error.contains("unknown field `allocations`"), "{error}");

@@ -1,15 +1,18 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_core::{
-    Condition, ConfigError, Error, Fact, Inspect, Listener, Name, Rejected, Value,
+    Condition, ConfigError, Error, Fact, Inspect, Listener, Name, Priority, Rejected, Value,
 };
 
-use crate::config::{BulkheadBuilder, Config, validate_max_concurrent};
+use crate::acquire::Acquire;
+use crate::config::{BulkheadBuilder, Config, validate_max_concurrent, validate_queue};
 use crate::event::Event;
-use crate::layer::RefusingBulkheadLayer;
+use crate::layer::BulkheadLayer;
 use crate::permit::Permit;
+use crate::refusing_layer::RefusingBulkheadLayer;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -48,7 +51,7 @@ use crate::snapshot::Snapshot;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Bulkhead(Arc<Shared>);
+pub struct Bulkhead(pub(crate) Arc<Shared>);
 
 impl Bulkhead {
     /// Configures a bulkhead of this name.
@@ -60,13 +63,20 @@ impl Bulkhead {
         Self(Arc::new(Shared::new(name, config, listener)))
     }
 
+    /// Stands before a service and lets calls wait for a slot, the more important first. Every layer made here shares this
+    /// bulkhead.
+    #[must_use]
+    pub fn layer(&self) -> BulkheadLayer {
+        BulkheadLayer::of(self.clone())
+    }
+
     /// Stands before a service and refuses at once when it is full. Every layer made here shares this bulkhead.
     #[must_use]
     pub fn refusing_layer(&self) -> RefusingBulkheadLayer {
         RefusingBulkheadLayer::of(self.clone())
     }
 
-    /// Takes a slot, or refuses; never waits.
+    /// Takes a slot, or refuses; never waits. An ordinary call: no slot that is kept for critical ones.
     ///
     /// # Errors
     /// [`Reason::Overloaded`](buttress_core::Reason::Overloaded) when no slot is free, [`Reason::Unavailable`](buttress_core::Reason::Unavailable) when the bulkhead was closed.
@@ -75,41 +85,93 @@ impl Bulkhead {
     /// The permit frees its slot when it is settled or dropped, whichever comes first.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        if self.0.slots.try_take() {
-            Ok(Permit::new(Arc::clone(&self.0)))
-        } else {
-            Err(self.0.refuse())
+        match self.try_acquire_as(|| Priority::Normal) {
+            Some(permit) => Ok(permit),
+            None => Err(*self.0.refuse()),
         }
     }
 
-    /// Runs a future in a slot. Nothing happens before the first poll; a refusal drops the future unpolled.
+    #[inline(always)]
+    pub(crate) fn try_acquire_as(&self, priority: impl FnOnce() -> Priority) -> Option<Permit> {
+        let claim = self.0.try_take(priority)?;
+        Some(Permit::new(Arc::clone(&self.0), claim))
+    }
+
+    /// Waits for a slot, for a call that matters this much. See [`Acquire`] for when it refuses.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), buttress_core::Rejected> {
+    /// use buttress_bulkhead::Bulkhead;
+    /// use buttress_core::Priority;
+    ///
+    /// let bulkhead = Bulkhead::builder("orders-db").max_concurrent(16).build();
+    /// let permit = bulkhead.acquire(Priority::High).await?;
+    /// // … the call …
+    /// drop(permit);
+    /// # Ok(()) }
+    /// ```
+    pub fn acquire(&self, priority: Priority) -> Acquire {
+        Acquire::new(Arc::clone(&self.0), priority)
+    }
+
+    /// Runs a future in a slot, for which it may have to wait as a [`Priority::Normal`] call does. Nothing happens before the
+    /// first poll; a refusal drops the future unpolled.
     ///
     /// # Errors
-    /// [`Error::Rejected`] when there is no slot, [`Error::Inner`] with the future's own error otherwise.
+    /// [`Error::Rejected`] when it gets no slot, see [`Acquire`]; [`Error::Inner`] with the future's own error otherwise.
     ///
     /// # Cancel safety
-    /// Dropping the returned future drops `future` and frees the slot.
+    /// Dropping the returned future drops `future` and frees the slot, or leaves the queue.
     pub async fn run<F, T, E>(&self, future: F) -> Result<T, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
         E: std::error::Error + 'static,
     {
-        buttress_core::run(|| self.try_acquire(), future).await
+        self.run_as(Priority::Normal, future).await
+    }
+
+    /// The same, for a call that matters this much.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn run_as<F, T, E>(&self, priority: Priority, future: F) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::error::Error + 'static,
+    {
+        buttress_core::run(self.acquire(priority), future).await
     }
 
     /// Changes how many calls may be inside. Calls that are inside stay; while they are more than the new limit, nobody
     /// gets in.
     ///
     /// # Errors
-    /// When the limit is zero or above 1 000 000; the old one stays.
+    /// When the limit is zero, above 1 000 000 or not above the reserved slots; the old one stays.
     pub fn resize(&self, max_concurrent: u32) -> Result<(), ConfigError> {
-        validate_max_concurrent(max_concurrent)?;
-        self.0.slots.resize(max_concurrent);
-        self.0.tell(Event::Resized { max_concurrent });
+        validate_max_concurrent(max_concurrent, self.0.state.slots.reserved())?;
+        self.0.resize(max_concurrent);
         Ok(())
     }
 
-    /// Lets nobody in any more. Calls that are inside stay; [`drained`](Self::drained) waits for them.
+    /// Changes how many calls may wait. Those that have no place any more are refused, the newest of the lowest class first.
+    ///
+    /// # Errors
+    /// When it is above 100 000; the old one stays.
+    pub fn resize_queue(&self, calls: u32) -> Result<(), ConfigError> {
+        validate_queue(calls)?;
+        self.0.resize_queue(calls);
+        Ok(())
+    }
+
+    /// Changes how long a call may wait, for those that come from now on.
+    pub fn set_max_wait(&self, duration: Duration) {
+        self.0.set_max_wait(duration);
+    }
+
+    /// Lets nobody in any more; calls that wait are refused. Calls that are inside stay; [`drained`](Self::drained) waits for them.
     pub fn close(&self) {
         self.0.close();
     }
@@ -164,6 +226,7 @@ impl Inspect for Bulkhead {
                 Value::Count(snapshot.max_concurrent.into()),
             ),
             ("queued_calls", Value::Count(snapshot.queued_calls.into())),
+            ("max_queued", Value::Count(snapshot.max_queued.into())),
             ("rejected_calls", Value::Count(snapshot.rejected_calls)),
             (
                 "utilization_percent",
@@ -177,7 +240,7 @@ impl fmt::Debug for Bulkhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead")
             .field("name", &self.0.name())
-            .field("slots", &self.0.slots.occupancy())
+            .field("slots", &self.0.state.slots.occupancy())
             .finish_non_exhaustive()
     }
 }

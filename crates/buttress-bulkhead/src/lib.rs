@@ -1,17 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod acquire;
 mod config;
 mod event;
 mod handle;
 mod layer;
 mod permit;
+mod prioritised;
+mod refusals;
+mod refusing_layer;
 mod shared;
 mod snapshot;
 mod state;
+mod waiter;
 
+pub use crate::acquire::Acquire;
 pub use crate::config::BulkheadBuilder;
 pub use crate::event::Event;
 pub use crate::handle::Bulkhead;
-pub use crate::layer::RefusingBulkheadLayer;
+pub use crate::layer::BulkheadLayer;
 pub use crate::permit::Permit;
-pub use crate::snapshot::Snapshot;
+pub use crate::prioritised::Prioritised;
+pub use crate::refusing_layer::RefusingBulkheadLayer;
+pub use crate::snapshot::{ClassSnapshot, Snapshot};

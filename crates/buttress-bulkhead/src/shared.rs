@@ -1,73 +1,53 @@
 //! What all clones of a handle share: the slots, the counts, and whoever listens.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-use buttress_core::{Listener, Name, Reason, Rejected, Verdict};
-use buttress_sync::{OncePerSecond, Striped};
+use buttress_core::{Listener, Name, Priority, Rejected};
+use buttress_histogram::Histogram;
+use buttress_sync::Striped;
+use buttress_timer::nanos;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::Level;
-use tracing::level_filters::LevelFilter;
 
 use crate::config::Config;
 use crate::event::Event;
-use crate::snapshot::Snapshot;
-use crate::state::Slots;
-
-const TARGET: &str = "buttress::bulkhead";
+use crate::permit::Ending;
+use crate::refusals::{Refusals, TARGET};
+use crate::snapshot::{ClassSnapshot, Snapshot};
+use crate::state::{Claim, Fate, Notice, Occupancy, Slots, State};
+use crate::waiter::Waiter;
 
 pub(crate) struct Shared {
     name: Name,
-    pub(crate) slots: Slots,
+    pub(crate) state: State<Arc<Waiter>>,
+    /// How many may wait, to be read without the lock.
+    queue: AtomicU32,
+    max_wait_nanos: AtomicU64,
+    grant_timeout: Duration,
     ended: Striped<{ Ending::KINDS }>,
-    rejected: AtomicU64,
-    /// Whether a refusal has more to say than "full": it was closed, or somebody listens.
-    explains: AtomicBool,
-    when_full: Rejected,
-    when_closed: Rejected,
+    pub(crate) refusals: Refusals,
     listener: Listener<Event>,
-    refusals: OncePerSecond,
-    origin: Instant,
     drained: Notify,
-}
-
-/// What is counted of a call that ended: the place of its counter.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ending(usize);
-
-impl Ending {
-    const KINDS: usize = 3;
-    const SUCCEEDED: Self = Self(0);
-    const FAILED: Self = Self(1);
-    pub(crate) const NEUTRAL: Self = Self(2);
-    /// No call ends like this: it stands in a permit that has been given back.
-    pub(crate) const SETTLED: Self = Self(usize::MAX);
-
-    #[inline]
-    pub(crate) const fn of(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Success => Self::SUCCEEDED,
-            Verdict::Neutral => Self::NEUTRAL,
-            _ => Self::FAILED,
-        }
-    }
+    waits: Histogram,
 }
 
 impl Shared {
     pub(crate) fn new(name: Name, config: Config, listener: Listener<Event>) -> Self {
-        let refusal = |reason| Rejected::new(reason, name).with_retry_after(config.retry_after);
+        let slots = Slots::new(config.max_concurrent, config.reserved);
         Self {
             name,
-            slots: Slots::new(config.max_concurrent),
+            state: State::new(slots, config.terms),
+            queue: AtomicU32::new(config.terms.capacity),
+            max_wait_nanos: AtomicU64::new(nanos(config.max_wait)),
+            grant_timeout: config.terms.patience,
             ended: Striped::new(),
-            rejected: AtomicU64::new(0),
-            explains: AtomicBool::new(listener.is_there()),
-            when_full: refusal(Reason::Overloaded),
-            when_closed: refusal(Reason::Unavailable),
+            refusals: Refusals::new(name, config.retry_after, listener.is_there()),
             listener,
-            refusals: OncePerSecond::default(),
-            origin: Instant::now(),
             drained: Notify::new(),
+            waits: Histogram::new(),
         }
     }
 
@@ -75,44 +55,138 @@ impl Shared {
         self.name
     }
 
+    /// Takes a slot, if one is free for a call of this class; asks for the class only where slots are reserved.
+    #[inline(always)]
+    pub(crate) fn try_take(&self, priority: impl FnOnce() -> Priority) -> Option<Claim> {
+        if self.state.slots.reserved() > 0 {
+            return self.try_take_of_reserved(priority());
+        }
+        let taken = self.state.slots.take_unreserved();
+        taken.then_some(Claim::ORDINARY)
+    }
+
+    #[inline(never)]
+    fn try_take_of_reserved(&self, priority: Priority) -> Option<Claim> {
+        let claim = self.state.claim(priority);
+        if self.state.slots.take(claim).is_some() {
+            return Some(claim);
+        }
+        // Those that wait may be waiting for slots that are not kept for the highest class.
+        (claim == Claim::TOP)
+            .then(|| self.state.take_before_lower(priority))
+            .flatten()
+    }
+
+    /// Whether a call that finds no slot may wait for one at all.
+    #[inline]
+    pub(crate) fn may_wait(&self) -> bool {
+        self.queue.load(Ordering::Relaxed) > 0 && self.max_wait_nanos.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn max_wait(&self) -> Duration {
+        Duration::from_nanos(self.max_wait_nanos.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_max_wait(&self, max_wait: Duration) {
+        self.max_wait_nanos
+            .store(nanos(max_wait), Ordering::Relaxed);
+    }
+
+    /// Refuses a call that asked and may not wait. By reference: the caller copies it to where it belongs, once.
     #[cold]
     #[inline(never)]
-    pub(crate) fn refuse(&self) -> Rejected {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
-        if self.explains.load(Ordering::Acquire) || LevelFilter::current() >= LevelFilter::DEBUG {
+    pub(crate) fn refuse(&self) -> &Rejected {
+        self.refusals.note();
+        if self.refusals.need_explaining() {
             self.explain_refusal()
         } else {
-            self.when_full
+            self.refusals.when_full()
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn explain_refusal(&self) -> Rejected {
-        let closed = self.slots.occupancy().is_closed();
-        let rejected = if closed {
-            self.when_closed
+    fn explain_refusal(&self) -> &Rejected {
+        let rejected = if self.state.slots.occupancy().is_closed() {
+            self.refusals.when_closed()
         } else {
-            self.when_full
+            self.refusals.when_full()
         };
-        self.log_refusal(rejected);
-        self.listener.tell(&Event::Refused { rejected });
+        self.refusals.tell(*rejected, &self.listener);
         rejected
     }
 
+    /// Counts and tells that a call leaves without a slot, and says what it gets.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn turn_away(&self, fate: Fate) -> Rejected {
+        let rejected = self.refusals.of(fate);
+        self.refusals.note();
+        self.refusals.tell(rejected, &self.listener);
+        rejected
+    }
+
+    /// Gives those their turn who have it.
+    #[cold]
+    pub(crate) fn serve(&self, now: Instant) {
+        let mut more = true;
+        self.deliver_all(|| {
+            let notice = more.then(|| self.state.serve(now)).flatten()?;
+            // Spares the usual grant a second look under the lock.
+            more = !matches!(notice, Notice::Granted(..)) || self.state.slots.may_be_granted();
+            Some(notice)
+        });
+        self.announce_if_drained();
+    }
+
+    /// Delivers one notice after the other; a panic of an observer keeps nobody from getting theirs.
+    fn deliver_all(&self, next: impl FnMut() -> Option<Notice<Arc<Waiter>>>) {
+        let mut rest = Rest { shared: self, next };
+        rest.deliver();
+        mem::forget(rest);
+    }
+
+    /// Wakes whoever a notice is for. No lock is held.
+    pub(crate) fn deliver(&self, notice: Notice<Arc<Waiter>>) {
+        match notice {
+            Notice::Granted(waiter, since) => {
+                waiter.granted(since.checked_add(self.grant_timeout).unwrap_or(since));
+            }
+            Notice::TurnedOut(waiter, fate) => {
+                waiter.wake_task();
+                self.turn_away(fate);
+            }
+            Notice::Revoked(priority) => self.listener.tell(&Event::Revoked { priority }),
+        }
+    }
+
+    pub(crate) fn resize(&self, max_concurrent: u32) {
+        self.state.slots.resize(max_concurrent);
+        self.tell(Event::Resized { max_concurrent });
+        self.serve(Instant::now());
+    }
+
+    pub(crate) fn resize_queue(&self, queue: u32) {
+        self.queue.store(queue, Ordering::Relaxed);
+        self.state.resize_queue(queue);
+        self.tell(Event::QueueResized { queue });
+        self.serve(Instant::now());
+    }
+
     pub(crate) fn close(&self) {
-        // First, so that nobody is told "full" by what is closed.
-        self.explains.store(true, Ordering::Release);
-        if self.slots.close() {
+        self.refusals.close();
+        if self.state.slots.close() {
             self.tell(Event::Closed);
         }
+        self.deliver_all(|| self.state.dismiss());
+        self.announce_if_drained();
     }
 
     pub(crate) async fn drained(&self) {
         loop {
             let mut told = std::pin::pin!(self.drained.notified());
             told.as_mut().enable();
-            if self.slots.watch().in_flight() == 0 {
+            if self.state.slots.watch().in_flight() == 0 {
                 return;
             }
             told.await;
@@ -121,31 +195,40 @@ impl Shared {
 
     /// Ends a call: its slot is free.
     #[inline(always)]
-    pub(crate) fn end(&self, ending: Ending) {
+    pub(crate) fn end(&self, claim: Claim, ending: Ending) {
         self.ended.add(ending.0);
-        if self.slots.give_back() {
-            self.announce_drained();
+        let before = self.state.slots.give_back(claim);
+        if before.concerns_somebody() {
+            self.pass_on(before);
         }
     }
 
     #[cold]
+    #[inline(never)]
+    fn pass_on(&self, before: Occupancy) {
+        if before.was_the_last_and_watched() {
+            self.announce_drained();
+        }
+        if before.is_waited_for() {
+            self.serve(Instant::now());
+        }
+    }
+
+    fn announce_if_drained(&self) {
+        let now = self.state.slots.occupancy();
+        if now.is_watched() && now.in_flight() == 0 {
+            self.announce_drained();
+        }
+    }
+
     fn announce_drained(&self) {
-        self.slots.unwatch();
+        self.state.slots.unwatch();
         self.drained.notify_waiters();
     }
 
-    /// At most one line a second; it says how many refusals there were since the last.
-    fn log_refusal(&self, rejected: Rejected) {
-        if !tracing::enabled!(target: TARGET, Level::DEBUG) {
-            return;
-        }
-        let now = Instant::now()
-            .saturating_duration_since(self.origin)
-            .as_nanos();
-        if let Some(refused) = self.refusals.take(u64::try_from(now).unwrap_or(u64::MAX)) {
-            let reason = rejected.reason();
-            tracing::debug!(target: TARGET, name = %self.name, refused, %reason, "refusing");
-        }
+    /// A call waited this long for its slot.
+    pub(crate) fn note_wait(&self, waited: Duration) {
+        self.waits.record(waited);
     }
 
     #[cold]
@@ -155,20 +238,44 @@ impl Shared {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let occupancy = self.slots.occupancy();
+        let occupancy = self.state.slots.occupancy();
         let [succeeded, failed, neutral] = self.ended.sums();
-        let (active, limit) = (occupancy.in_flight(), self.slots.configured());
+        let (active, limit) = (occupancy.in_flight(), self.state.slots.configured());
+        let classes = self.state.classes().map(ClassSnapshot::new);
         Snapshot {
             name: self.name,
             active_calls: active,
             max_concurrent: limit,
-            queued_calls: 0,
-            rejected_calls: self.rejected.load(Ordering::Relaxed),
+            queued_calls: classes.iter().map(|(_, class)| class.queued_calls).sum(),
+            rejected_calls: self.refusals.count(),
             utilization_percent: 100.0 * f64::from(active) / f64::from(limit),
             success_count: succeeded,
             failure_count: failed,
             neutral_count: neutral,
             closed: occupancy.is_closed(),
+            max_queued: self.queue.load(Ordering::Relaxed),
+            classes,
+            waits: self.waits.snapshot(),
         }
+    }
+}
+
+/// What is still to be delivered, also when delivering panics.
+struct Rest<'a, F: FnMut() -> Option<Notice<Arc<Waiter>>>> {
+    shared: &'a Shared,
+    next: F,
+}
+
+impl<F: FnMut() -> Option<Notice<Arc<Waiter>>>> Rest<'_, F> {
+    fn deliver(&mut self) {
+        while let Some(notice) = (self.next)() {
+            self.shared.deliver(notice);
+        }
+    }
+}
+
+impl<F: FnMut() -> Option<Notice<Arc<Waiter>>>> Drop for Rest<'_, F> {
+    fn drop(&mut self) {
+        self.deliver();
     }
 }

@@ -1,137 +1,270 @@
-//! The machine: one word that holds the limit and the calls inside, so that no admission ever sees an old limit.
+//! The machine: slots, and a queue of those who wait for one. Everything that many threads may do at once stands here, and
+//! nothing that knows of tasks, timers or callers: whoever is to be told of something is handed out in a [`Notice`], after the
+//! lock was released.
 
-use buttress_sync::Mutex;
-use buttress_sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use buttress_core::Priority;
+use buttress_sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+mod queue;
+mod slots;
 
 #[cfg(all(test, buttress_loom))]
 mod loom_tests;
-#[cfg(all(test, not(buttress_loom)))]
-#[expect(clippy::unwrap_used, reason = "helpers of tests may fail a test")]
+#[cfg(all(test, buttress_shuttle))]
+mod shuttle_tests;
+#[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests;
 
-/// The largest limit. More calls at once than this are no limit at all.
-pub(crate) const MOST_CALLS: u32 = 1_000_000;
+pub(crate) use self::queue::{Call, Fate, Key, MOST_QUEUED, PerClass, Tally, Terms};
+use self::queue::{Queue, Standing};
+pub(crate) use self::slots::{Claim, MOST_CALLS, Occupancy, Slots};
 
-/// The slots of a bulkhead.
-///
-/// One word says who gets in: `limit:32 | watched:1 | in_flight:31`. A closed bulkhead has the limit zero, which is no limit
-/// otherwise, so that the way in asks one question; what was configured stands beside it.
+/// Somebody in the queue. Cloning and telling it of its fate runs under the lock: both must be ours, and short.
+pub(crate) trait Waiter: Clone {
+    /// Learns that it has left the queue without a slot. It is woken later, by the [`Notice`].
+    fn turn_out(&self, fate: Fate);
+}
+
+/// Slots and queue.
 #[derive(Debug)]
-pub(crate) struct Slots {
-    word: AtomicU64,
-    configured: AtomicU32,
-    /// Held while the limit changes, so that what is configured and what is in force do not part.
-    changing: Mutex<()>,
+pub(crate) struct State<W> {
+    pub(crate) slots: Slots,
+    queue: Mutex<Queue<W>>,
 }
 
-/// What stands in the word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occupancy(u64);
-
-const WATCHED: u32 = 1 << 31;
-const LIMIT: u32 = 32;
-
-impl Occupancy {
-    #[inline]
-    const fn limit(self) -> u32 {
-        (self.0 >> LIMIT) as u32
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-    const fn lower_half(self) -> u32 {
-        self.0 as u32
-    }
-
-    #[inline]
-    pub(crate) const fn in_flight(self) -> u32 {
-        self.lower_half() & !WATCHED
-    }
-
-    pub(crate) const fn is_closed(self) -> bool {
-        self.limit() == 0
-    }
+/// Something that somebody must be told, now that the lock is released.
+#[derive(Debug)]
+pub(crate) enum Notice<W> {
+    /// It has a slot since this moment, and must take it up.
+    Granted(W, Instant),
+    /// It has left the queue.
+    TurnedOut(W, Fate),
+    /// A call of this class did not take up its grant in time.
+    Revoked(Priority),
 }
 
-impl Slots {
-    pub(crate) fn new(limit: u32) -> Self {
+/// What came of an arrival.
+#[derive(Debug)]
+pub(crate) struct Arrival<W> {
+    /// Its place, if it got one.
+    pub(crate) place: Result<Key, NoPlace>,
+    /// Who had to make room for it.
+    pub(crate) turned_out: Option<Notice<W>>,
+    /// Whether somebody may be served now, itself perhaps.
+    pub(crate) serve: bool,
+}
+
+impl<W> Arrival<W> {
+    const fn none(why: NoPlace) -> Self {
         Self {
-            word: AtomicU64::new(u64::from(limit) << LIMIT),
-            configured: AtomicU32::new(limit),
-            changing: Mutex::new(()),
+            place: Err(why),
+            turned_out: None,
+            serve: false,
+        }
+    }
+}
+
+/// Why an arrival got no place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    Full,
+    Closed,
+}
+
+/// How it stands with a call that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It is in, after such a wait.
+    Admitted(Claim, Duration),
+    /// It must wait, at most until then.
+    Waits(Instant),
+    /// It was passed over; now that it shows that it is there, it may be served.
+    Revived,
+    /// Its wait is over. It may have held a slot until now, which is free for somebody.
+    Over(Fate),
+    /// It was turned out earlier, and has been told its fate.
+    Gone,
+}
+
+impl<W: Waiter> State<W> {
+    pub(crate) fn new(slots: Slots, terms: Terms) -> Self {
+        Self {
+            slots,
+            queue: Mutex::new(Queue::new(terms)),
         }
     }
 
-    /// Takes a slot, if one is free. A full bulkhead is only read, so that refusing costs no contention.
+    /// What a call of this class takes.
     #[inline]
-    pub(crate) fn try_take(&self) -> bool {
-        self.take().is_some()
+    pub(crate) fn claim(&self, priority: Priority) -> Claim {
+        if self.slots.reserved() > 0 && priority == Priority::Critical {
+            Claim::TOP
+        } else {
+            Claim::ORDINARY
+        }
     }
 
-    /// The same, telling what stood in the word at the moment of taking, this call included.
-    #[inline]
-    fn take(&self) -> Option<Occupancy> {
-        let mut seen = self.occupancy();
-        while seen.in_flight() < seen.limit() {
-            match self.exchange(seen, seen.0 + 1) {
-                Ok(_) => return Some(Occupancy(seen.0 + 1)),
-                Err(now) => seen = Occupancy(now),
+    /// Takes a slot for a call of a class above those that wait, when one is free that they may not have.
+    pub(crate) fn take_before_lower(&self, priority: Priority) -> Option<Claim> {
+        let claim = self.claim(priority);
+        let queue = self.queue.lock();
+        let takes = !queue.somebody_waits(priority) && self.slots.take_before_others(claim);
+        takes.then_some(claim)
+    }
+
+    /// Puts a call into the queue.
+    pub(crate) fn join(&self, call: Call, who: W) -> Arrival<W> {
+        // Whatever is dropped of `who` is dropped after the lock is released.
+        let joined;
+        let mut queue = self.queue.lock();
+        if self.slots.occupancy().is_closed() {
+            drop((queue, who));
+            return Arrival::none(NoPlace::Closed);
+        }
+        joined = queue.join(call, who);
+        let (place, turned_out) = match &joined {
+            Err(_) => (Err(NoPlace::Full), None),
+            Ok((key, turned_out)) => (Ok(*key), turned_out.clone()),
+        };
+        if let Some((who, fate)) = &turned_out {
+            who.turn_out(*fate);
+        }
+        if place.is_ok() {
+            self.slots.wait_for();
+        }
+        let free = self.slots.has_room_for(self.claim(call.priority));
+        let serve = free || queue.has_overdue_grant(call.joined);
+        drop((queue, joined));
+        Arrival {
+            place,
+            turned_out: turned_out.map(|(who, fate)| Notice::TurnedOut(who, fate)),
+            serve,
+        }
+    }
+
+    /// Does one thing that is to be done: takes a grant back that was not taken up, turns out a call that has no place any more
+    /// or whose wait is over, or grants a free slot. Called until there is nothing left to do; and whoever waits for the last
+    /// call to leave is to be told then, if it has.
+    pub(crate) fn serve(&self, now: Instant) -> Option<Notice<W>> {
+        let mut queue = self.queue.lock();
+        if let Some(call) = queue.revoke(now) {
+            self.slots.give_back(self.claim(call.priority));
+            return Some(Notice::Revoked(call.priority));
+        }
+        // Made shorter while calls had a grant that they let pass: their places are gone.
+        if let Some(key) = queue.superfluous() {
+            return self.turn_out(&mut queue, key, Fate::Displaced);
+        }
+        loop {
+            let ordinary = self.slots.has_room_for(Claim::ORDINARY);
+            if !ordinary && !self.slots.has_room_for(self.claim(Priority::Critical)) {
+                return None;
+            }
+            let key = queue.next(ordinary)?;
+            let call = queue.call(key)?;
+            if call.limit <= now {
+                return self.turn_out(&mut queue, key, call.fate_at_limit());
+            }
+            // Only a change of the limit comes in between.
+            if self.slots.take_before_others(self.claim(call.priority)) {
+                queue.grant(key, ordinary, now);
+                self.unless_somebody_waits(&queue);
+                return queue.who(key).cloned().map(|who| Notice::Granted(who, now));
             }
         }
-        None
     }
 
-    /// Gives a slot back, and tells whether somebody waits for the last one and this was it.
-    #[inline]
-    pub(crate) fn give_back(&self) -> bool {
-        let before = Occupancy(self.word.fetch_sub(1, Ordering::AcqRel));
-        before.lower_half() == WATCHED | 1
-    }
-
-    /// Changes the limit. Calls inside go on; while there are more of them than the new limit, nobody gets in. What is closed
-    /// stays closed.
-    pub(crate) fn resize(&self, limit: u32) {
-        let _changing = self.changing.lock();
-        self.configured.store(limit, Ordering::Release);
-        let mut seen = self.occupancy();
-        while !seen.is_closed() {
-            let next = u64::from(limit) << LIMIT | u64::from(seen.lower_half());
-            match self.exchange(seen, next) {
-                Ok(_) => return,
-                Err(now) => seen = Occupancy(now),
+    /// Tells a call how it stands.
+    pub(crate) fn poll(&self, key: Key, now: impl FnOnce() -> Instant) -> Turn {
+        let left;
+        let mut queue = self.queue.lock();
+        let (standing, Some(call)) = (queue.standing(key), queue.call(key)) else {
+            return Turn::Gone;
+        };
+        let granted = matches!(standing, Standing::Granted(_));
+        // A grant in time is in time for the longest wait; a deadline is one to the end.
+        let over = (!granted || call.limit_is_deadline) && call.limit <= now();
+        match standing {
+            Standing::Gone => Turn::Gone,
+            _ if over => {
+                let fate = call.fate_at_limit();
+                left = queue.turn_out(key, fate);
+                self.unless_somebody_waits(&queue);
+                if granted {
+                    self.slots.give_back(self.claim(call.priority));
+                }
+                drop((queue, left));
+                Turn::Over(fate)
+            }
+            Standing::Granted(since) => {
+                left = queue.take_up(key);
+                drop((queue, left));
+                let waited = since.saturating_duration_since(call.joined);
+                Turn::Admitted(self.claim(call.priority), waited)
+            }
+            Standing::Waits => Turn::Waits(call.limit),
+            Standing::PassedOver => {
+                queue.revive(key);
+                self.slots.wait_for();
+                Turn::Revived
             }
         }
     }
 
-    /// Lets nobody in any more, and tells whether somebody could until now.
-    pub(crate) fn close(&self) -> bool {
-        let before = self.word.fetch_and(u64::from(u32::MAX), Ordering::AcqRel);
-        !Occupancy(before).is_closed()
+    /// Lets a call leave, and tells whether it held a slot, which is free for somebody now.
+    pub(crate) fn leave(&self, key: Key) -> bool {
+        let left;
+        let mut queue = self.queue.lock();
+        let granted = matches!(queue.standing(key), Standing::Granted(_));
+        left = queue.leave(key);
+        self.unless_somebody_waits(&queue);
+        if let (true, Some((call, _))) = (granted, &left) {
+            self.slots.give_back(self.claim(call.priority));
+        }
+        drop((queue, left));
+        granted
     }
 
-    /// The limit as it was configured last.
-    pub(crate) fn configured(&self) -> u32 {
-        self.configured.load(Ordering::Acquire)
+    /// Changes how many may wait. Those that have no place any more are turned out by [`serve`](Self::serve).
+    pub(crate) fn resize_queue(&self, capacity: u32) {
+        self.queue.lock().resize(capacity);
     }
 
-    /// Asks to be told when the last call leaves, and tells what is inside at that moment.
-    pub(crate) fn watch(&self) -> Occupancy {
-        Occupancy(self.word.fetch_or(WATCHED.into(), Ordering::AcqRel))
+    /// Turns out one call of a closed bulkhead, whether it has a grant or not.
+    pub(crate) fn dismiss(&self) -> Option<Notice<W>> {
+        let mut queue = self.queue.lock();
+        let key = queue.anybody()?;
+        if let (Standing::Granted(_), Some(call)) = (queue.standing(key), queue.call(key)) {
+            self.slots.give_back(self.claim(call.priority));
+        }
+        self.turn_out(&mut queue, key, Fate::Closed)
     }
 
-    /// Nobody wants to be told any more.
-    pub(crate) fn unwatch(&self) {
-        self.word.fetch_and(!u64::from(WATCHED), Ordering::AcqRel);
+    /// How many of each class wait, and what happened in it so far.
+    pub(crate) fn classes(&self) -> PerClass<(u32, Tally)> {
+        let queue = self.queue.lock();
+        PerClass::from_fn(|class| (queue.queued(class), *queue.tallies().get(class)))
     }
 
-    #[inline]
-    pub(crate) fn occupancy(&self) -> Occupancy {
-        Occupancy(self.word.load(Ordering::Acquire))
+    fn turn_out(
+        &self,
+        queue: &mut MutexGuard<'_, Queue<W>>,
+        key: Key,
+        fate: Fate,
+    ) -> Option<Notice<W>> {
+        let (_, who) = queue.turn_out(key, fate)?;
+        self.unless_somebody_waits(queue);
+        who.turn_out(fate);
+        Some(Notice::TurnedOut(who, fate))
     }
 
-    #[inline]
-    fn exchange(&self, seen: Occupancy, next: u64) -> Result<u64, u64> {
-        self.word
-            .compare_exchange_weak(seen.0, next, Ordering::AcqRel, Ordering::Acquire)
+    /// Opens the way in again when nobody waits any more.
+    fn unless_somebody_waits(&self, queue: &Queue<W>) {
+        if !queue.somebody_waits(Priority::Background) {
+            self.slots.wait_no_more();
+        }
     }
 }

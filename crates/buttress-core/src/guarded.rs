@@ -109,6 +109,12 @@ impl<F, Permit: Settle, P> GuardedFuture<F, Permit, P> {
     #[cold]
     #[inline(never)]
     pub const fn refused(rejected: Rejected) -> Self {
+        Self::refused_in_place(rejected)
+    }
+
+    /// The same, for a caller that makes the refusal part of something larger and would only copy it.
+    #[inline(always)]
+    pub(crate) const fn refused_in_place(rejected: Rejected) -> Self {
         Self {
             stage: Stage::Refused { rejected },
         }

@@ -105,7 +105,7 @@ where
         // Only what waits goes out of line: a full queue refuses for about what a gate without one takes.
         match self.gate.queue(&request, &self.protocol) {
             Ok(wait) => self.park(request, wait),
-            Err(rejected) => QueuedFuture::called(GuardedFuture::refused(rejected)),
+            Err(rejected) => QueuedFuture::called(GuardedFuture::refused_in_place(rejected)),
         }
     }
 }

@@ -22,13 +22,13 @@ pub mod circuit_breaker {
 #[cfg(feature = "circuit-breaker")]
 pub use buttress_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 
-/// Bounds how many calls are inside at once.
+/// Bounds how many calls are inside at once, and lets the more important wait in front.
 #[cfg(feature = "bulkhead")]
 pub mod bulkhead {
     pub use buttress_bulkhead::*;
 }
 #[cfg(feature = "bulkhead")]
-pub use buttress_bulkhead::{Bulkhead, RefusingBulkheadLayer};
+pub use buttress_bulkhead::{Bulkhead, BulkheadLayer, RefusingBulkheadLayer};
 
 /// What HTTP and gRPC mean by success, and how a refusal is answered.
 #[cfg(feature = "http")]

@@ -6,6 +6,8 @@
     reason = "helpers of tests may fail a test"
 )]
 
+mod queue;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -249,7 +251,7 @@ fn an_observer_is_told_and_may_use_the_bulkhead() {
     assert_eq!(heard.len(), 3, "closing twice is told once");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn run_holds_a_slot_while_it_is_polled_and_no_longer() {
     let bulkhead = bulkhead(1);
     let mut running = task::spawn(bulkhead.run(std::future::pending::<Result<(), io::Error>>()));
@@ -257,8 +259,15 @@ async fn run_holds_a_slot_while_it_is_polled_and_no_longer() {
     assert_pending!(running.poll());
     assert_eq!(bulkhead.snapshot().active_calls, 1);
     let refused = bulkhead.run(async { Ok::<_, io::Error>(()) }).await;
-    assert!(matches!(refused, Err(Error::Rejected(_))));
+    assert!(
+        matches!(refused, Err(Error::Rejected(_))),
+        "after the longest wait"
+    );
+    let mut waiting = task::spawn(bulkhead.run(async { Ok::<_, io::Error>(()) }));
+    assert_pending!(waiting.poll());
     drop(running);
+    assert!(waiting.is_woken());
+    assert!(assert_ready!(waiting.poll()).is_ok());
     assert_eq!(bulkhead.snapshot().active_calls, 0);
     assert!(bulkhead.run(async { Ok::<_, io::Error>(()) }).await.is_ok());
 }

@@ -1,0 +1,278 @@
+//! Who waits, and whose turn it is. Knows nothing of slots: it is asked when one is free, and told when one was taken.
+
+use std::time::Duration;
+
+use buttress_core::Priority;
+use tokio::time::Instant;
+
+mod call;
+mod per_class;
+mod rows;
+mod shares;
+#[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
+mod tests;
+
+pub(crate) use self::call::{Call, Fate, Standing, Tally};
+pub(crate) use self::per_class::PerClass;
+pub(crate) use self::rows::Key;
+use self::rows::Rows;
+use self::shares::Shares;
+
+/// The longest queue.
+pub(crate) const MOST_QUEUED: u32 = 100_000;
+
+/// How long the queue is, and who may have how much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) capacity: u32,
+    /// The most calls of each class.
+    pub(crate) caps: PerClass<u32>,
+    /// What each class is guaranteed of the grants, in percent.
+    pub(crate) shares: PerClass<u32>,
+    /// How long a grant waits to be taken up.
+    pub(crate) patience: Duration,
+}
+
+/// The queue. Every call in it stands in one row: it waits for a grant, or has one, or has had one and let it pass.
+///
+/// Whoever let a grant pass keeps the place, but is passed over until [`revive`](Self::revive)d. All of them count against
+/// the capacity, so that there is a place to go back to.
+#[derive(Debug)]
+pub(crate) struct Queue<W> {
+    rows: Rows<Waiter<W>, { 2 * CLASSES + 1 }>,
+    counts: PerClass<u32>,
+    shares: Shares,
+    terms: Terms,
+    tallies: PerClass<Tally>,
+}
+
+#[derive(Debug)]
+struct Waiter<W> {
+    call: Call,
+    granted: Option<Instant>,
+    who: W,
+}
+
+const CLASSES: usize = Priority::ALL.len();
+const GRANTED: usize = 2 * CLASSES;
+
+const fn waiting(priority: Priority) -> usize {
+    priority as usize
+}
+
+const fn passed_over(priority: Priority) -> usize {
+    CLASSES + priority as usize
+}
+
+impl<W> Queue<W> {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self {
+            rows: Rows::new(),
+            counts: PerClass::default(),
+            shares: Shares::new(&terms.shares),
+            terms,
+            tallies: PerClass::default(),
+        }
+    }
+
+    /// Gives a call the last place of its class.
+    ///
+    /// A full queue makes room for it by turning out a call whose wait is over, the oldest of a class that was passed over;
+    /// else the newest of the lowest class, if that is lower than its own. That one is returned with its fate.
+    ///
+    /// # Errors
+    /// When there is no room: `who` is given back.
+    pub(crate) fn join(&mut self, call: Call, who: W) -> Result<(Key, Option<(W, Fate)>), W> {
+        if self.counts.get(call.priority) >= self.terms.caps.get(call.priority) {
+            return Err(who);
+        }
+        let mut turned_out = None;
+        if self.rows.occupied() >= self.terms.capacity {
+            turned_out = self.make_room(call);
+            if turned_out.is_none() {
+                return Err(who);
+            }
+        }
+        *self.counts.get_mut(call.priority) += 1;
+        let waiter = Waiter {
+            call,
+            granted: None,
+            who,
+        };
+        Ok((self.rows.push(waiting(call.priority), waiter), turned_out))
+    }
+
+    /// Whose turn it is; `ordinary` says whether a slot is free that is not kept for the highest class.
+    pub(crate) fn next(&self, ordinary: bool) -> Option<Key> {
+        let turn = if ordinary {
+            self.shares.turn(|class| self.waits(class))?
+        } else {
+            Priority::Critical
+        };
+        self.rows.first(waiting(turn))
+    }
+
+    /// Notes that a call got a slot; `ordinary` as in [`next`](Self::next).
+    pub(crate) fn grant(&mut self, key: Key, ordinary: bool, now: Instant) {
+        let Some(waiter) = self.rows.get_mut(key) else {
+            return;
+        };
+        waiter.granted = Some(now);
+        let granted = waiter.call.priority;
+        if ordinary {
+            let rows = &self.rows;
+            self.shares
+                .note(granted, |class| rows.length(waiting(class)) > 0);
+        }
+        self.rows.move_to_end(key, GRANTED);
+        self.forget_if_empty(granted);
+    }
+
+    /// Whether a grant has not been taken up for too long.
+    pub(crate) fn has_overdue_grant(&self, now: Instant) -> bool {
+        self.overdue_grant(now).is_some()
+    }
+
+    /// Takes back the oldest grant that nobody took up for too long, if there is one; its owner is passed over from now on.
+    pub(crate) fn revoke(&mut self, now: Instant) -> Option<Call> {
+        let key = self.overdue_grant(now)?;
+        let waiter = self.rows.get_mut(key)?;
+        waiter.granted = None;
+        let call = waiter.call;
+        self.rows
+            .move_by_late_arrival(key, passed_over(call.priority));
+        self.tallies.get_mut(call.priority).revoked += 1;
+        Some(call)
+    }
+
+    /// Lets a call that was passed over wait again, at its old place.
+    pub(crate) fn revive(&mut self, key: Key) {
+        if self.standing(key) == Standing::PassedOver
+            && let Some(call) = self.call(key)
+        {
+            self.rows.move_by_arrival(key, waiting(call.priority));
+        }
+    }
+
+    /// Ends the wait of a call that takes up its grant.
+    pub(crate) fn take_up(&mut self, key: Key) -> Option<(Call, W)> {
+        let (call, who) = self.leave(key)?;
+        self.tallies.get_mut(call.priority).granted += 1;
+        Some((call, who))
+    }
+
+    /// Turns a call out.
+    pub(crate) fn turn_out(&mut self, key: Key, fate: Fate) -> Option<(Call, W)> {
+        let (call, who) = self.leave(key)?;
+        self.tallies.get_mut(call.priority).count(fate);
+        Some((call, who))
+    }
+
+    /// Lets a call go, whatever it was about.
+    pub(crate) fn leave(&mut self, key: Key) -> Option<(Call, W)> {
+        let Waiter { call, who, .. } = self.rows.remove(key)?;
+        *self.counts.get_mut(call.priority) -= 1;
+        self.forget_if_empty(call.priority);
+        Some((call, who))
+    }
+
+    /// Makes the queue longer or shorter. Who has no place any more is found by [`superfluous`](Self::superfluous).
+    pub(crate) const fn resize(&mut self, capacity: u32) {
+        self.terms.capacity = capacity;
+    }
+
+    /// The newest of the lowest class, while there are more calls than the queue may hold.
+    pub(crate) fn superfluous(&self) -> Option<Key> {
+        if self.rows.occupied() <= self.terms.capacity {
+            return None;
+        }
+        Priority::ALL
+            .into_iter()
+            .find_map(|class| self.newest(class))
+    }
+
+    /// Any call that is there.
+    pub(crate) fn anybody(&self) -> Option<Key> {
+        (0..=GRANTED).find_map(|row| self.rows.first(row))
+    }
+
+    pub(crate) fn standing(&self, key: Key) -> Standing {
+        let Some(waiter) = self.rows.get(key) else {
+            return Standing::Gone;
+        };
+        match waiter.granted {
+            Some(since) => Standing::Granted(since),
+            None if self.rows.row_of(key) == Some(waiting(waiter.call.priority)) => Standing::Waits,
+            None => Standing::PassedOver,
+        }
+    }
+
+    pub(crate) fn call(&self, key: Key) -> Option<Call> {
+        self.rows.get(key).map(|waiter| waiter.call)
+    }
+
+    pub(crate) fn who(&self, key: Key) -> Option<&W> {
+        self.rows.get(key).map(|waiter| &waiter.who)
+    }
+
+    /// Whether anybody of this class or a higher one waits for a grant.
+    pub(crate) fn somebody_waits(&self, lowest: Priority) -> bool {
+        let mut classes = Priority::ALL.into_iter().filter(|&class| class >= lowest);
+        classes.any(|class| self.waits(class))
+    }
+
+    /// How many of a class are here without a grant.
+    pub(crate) fn queued(&self, class: Priority) -> u32 {
+        self.rows.length(waiting(class)) + self.rows.length(passed_over(class))
+    }
+
+    pub(crate) const fn tallies(&self) -> &PerClass<Tally> {
+        &self.tallies
+    }
+
+    fn waits(&self, class: Priority) -> bool {
+        self.rows.length(waiting(class)) > 0
+    }
+
+    fn overdue_grant(&self, now: Instant) -> Option<Key> {
+        let key = self.rows.first(GRANTED)?;
+        let granted = self.rows.get(key)?.granted?;
+        (now.saturating_duration_since(granted) >= self.terms.patience).then_some(key)
+    }
+
+    fn make_room(&mut self, newcomer: Call) -> Option<(W, Fate)> {
+        let (key, fate) = self
+            .overdue(newcomer.joined)
+            .or_else(|| self.newest_below(newcomer.priority))?;
+        let (_, who) = self.turn_out(key, fate)?;
+        Some((who, fate))
+    }
+
+    /// A call whose wait is over, among those that were passed over longest in their class: nobody polls them, so nobody else
+    /// notices.
+    fn overdue(&self, now: Instant) -> Option<(Key, Fate)> {
+        Priority::ALL.into_iter().find_map(|class| {
+            let key = self.rows.first(passed_over(class))?;
+            let call = self.call(key)?;
+            (call.limit <= now).then(|| (key, call.fate_at_limit()))
+        })
+    }
+
+    fn newest_below(&self, priority: Priority) -> Option<(Key, Fate)> {
+        let mut lower = Priority::ALL.into_iter().filter(|&class| class < priority);
+        let newest = lower.find_map(|class| self.newest(class))?;
+        Some((newest, Fate::Displaced))
+    }
+
+    /// The newest of a class that has no grant.
+    fn newest(&self, class: Priority) -> Option<Key> {
+        let waits = self.rows.last(waiting(class));
+        self.rows.later(waits, self.rows.last(passed_over(class)))
+    }
+
+    fn forget_if_empty(&mut self, class: Priority) {
+        if !self.waits(class) {
+            self.shares.forget(class);
+        }
+    }
+}

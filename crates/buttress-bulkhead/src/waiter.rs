@@ -1,0 +1,111 @@
+//! What stands in the queue for a call: how to wake it, when, and what became of it.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+
+use buttress_sync::Mutex;
+use buttress_timer::Alarm;
+use tokio::time::Instant;
+
+use crate::shared::Shared;
+use crate::state::{Fate, Waiter as Waits};
+
+/// One for each call that waits, shared by its future and the queue.
+///
+/// It is the waker of its own timer. So a grant that is not taken up is revoked when its time is over by the timer itself:
+/// neither the future that has it nor any other must be polled for that.
+pub(crate) struct Waiter {
+    shared: Arc<Shared>,
+    alarm: Alarm,
+    letter: Mutex<Letter>,
+}
+
+struct Letter {
+    task: Option<Waker>,
+    fate: Option<Fate>,
+}
+
+impl Waiter {
+    pub(crate) fn new(shared: Arc<Shared>, limit: Instant, task: Waker) -> Self {
+        Self {
+            shared,
+            alarm: Alarm::new(limit),
+            letter: Mutex::new(Letter {
+                task: Some(task),
+                fate: None,
+            }),
+        }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Remembers whom to wake. Wakers are cloned and dropped without the lock: they are not ours.
+    pub(crate) fn remember(&self, task: &Waker) {
+        let known = |letter: &Letter| {
+            letter
+                .task
+                .as_ref()
+                .is_some_and(|known| known.will_wake(task))
+        };
+        if known(&self.letter.lock()) {
+            return;
+        }
+        let task = Some(task.clone());
+        let old = mem::replace(&mut self.letter.lock().task, task);
+        drop(old);
+    }
+
+    /// Its wait is over at `limit`.
+    pub(crate) fn set(&self, limit: Instant) {
+        self.alarm.set(limit);
+    }
+
+    /// Makes sure that the task is woken when the alarm is due, unless it is due already.
+    pub(crate) fn arm(self: &Arc<Self>) -> Poll<()> {
+        self.alarm.arm(&Waker::from(Arc::clone(self)))
+    }
+
+    /// It has a slot that it must take up until then.
+    pub(crate) fn granted(&self, until: Instant) {
+        self.alarm.set(until);
+        self.wake_task();
+    }
+
+    pub(crate) fn wake_task(&self) {
+        let task = self.letter.lock().task.take();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Why it was turned out.
+    pub(crate) fn fate(&self) -> Option<Fate> {
+        self.letter.lock().fate
+    }
+
+    /// Its call waits no more: no timer runs on.
+    pub(crate) fn dismiss(&self) {
+        self.alarm.disarm();
+    }
+}
+
+impl Waits for Arc<Waiter> {
+    fn turn_out(&self, fate: Fate) {
+        self.letter.lock().fate = Some(fate);
+    }
+}
+
+impl Wake for Waiter {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.shared.serve(Instant::now());
+        // Its limit perhaps, or nothing at all; it is the task that looks.
+        self.wake_task();
+    }
+}
