@@ -3,6 +3,7 @@
 mod answers;
 mod limit;
 mod opening;
+mod queue;
 
 use buttress_bulkhead::Bulkhead;
 use buttress_circuit_breaker::CircuitBreaker;

@@ -1,7 +1,8 @@
 //! The contract of tower's services, a drop at every point of a call, and a million calls at random: for each layer alone, and
-//! for both in either order.
+//! for pairs of them in either order.
 
 mod subjects;
+mod waiting;
 
 use std::task::Poll;
 
@@ -12,6 +13,7 @@ use buttress_testkit::{
     Ending, Hammer, HammerReport, Probe, Script, Testable, cancel_matrix, deep, drop_at_every_poll,
     strict_contract,
 };
+use tokio::runtime::Builder;
 use tower::{Layer, Service, ServiceExt};
 
 use subjects::{Handles, http_subject, plain_subject};
@@ -34,7 +36,14 @@ fn keeps_every_promise<X: Testable<Service: Clone>>(fixture: impl Fn() -> X) {
 
 /// A million calls with random ends when tests run deep, else 20 000.
 fn hammered<X: Testable<Service: Clone + Send> + Sync>(subject: X) -> HammerReport {
-    let hammer = Hammer::new(deep(20_000, 1_000_000));
+    // Whoever waits needs a timer.
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_time().build().unwrap();
+    let time = runtime.handle().clone();
+    let hammer = Hammer::new(deep(20_000, 1_000_000)).within(move |work| {
+        let _time = time.enter();
+        work();
+    });
     // A few more callers on each thread than there are slots: with many more, most calls are only refused.
     hammer.tasks(8).run(subject)
 }
@@ -115,6 +124,9 @@ promises! {
     a_breaker: |handles| handles.breaker.layer();
     a_bulkhead_over_a_breaker: |handles| (handles.bulkhead.refusing_layer(), handles.breaker.layer());
     a_breaker_over_a_bulkhead: |handles| (handles.breaker.layer(), handles.bulkhead.refusing_layer());
+    a_queue: |handles| handles.queue();
+    a_queue_over_a_breaker: |handles| (handles.queue(), handles.breaker.layer());
+    a_breaker_over_a_queue: |handles| (handles.breaker.layer(), handles.queue());
 }
 
 // proves: A-1

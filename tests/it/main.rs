@@ -2,8 +2,13 @@
 
 mod axum;
 mod contract;
+mod futurelock;
+mod hammer;
 mod hyper_bodies;
 mod moved;
+mod overload;
+mod polls;
+mod priorities;
 mod promises;
 mod queued;
 mod support;

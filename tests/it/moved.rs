@@ -64,6 +64,38 @@ async fn a_call_that_moves_to_another_task_ends_there() {
     assert_eq!(guards.active(), 0);
 }
 
+/// In the queue, and with a slot that it was granted here and takes up there.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_moves_to_another_task_while_it_waits_ends_there() {
+    let bulkhead = Guards::new(1).bulkhead;
+    for granted_here in [true, false] {
+        let inside = bulkhead.try_acquire().unwrap();
+        let mut call = Box::pin(bulkhead.layer().layer(service_fn(slowly_double)).oneshot(1));
+        let first = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(first.is_pending());
+        assert_eq!(bulkhead.snapshot().queued_calls, 1);
+        let call = if granted_here {
+            drop(inside);
+            tokio::spawn(call)
+        } else {
+            let call = tokio::spawn(call);
+            tokio::task::yield_now().await;
+            drop(inside);
+            call
+        };
+        assert_eq!(
+            soon("the end on the other task", call)
+                .await
+                .unwrap()
+                .unwrap(),
+            2
+        );
+        let snapshot = bulkhead.snapshot();
+        assert_eq!((snapshot.active_calls, snapshot.queued_calls), (0, 0));
+    }
+    assert_eq!(bulkhead.snapshot().waits.count(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_future_behind_a_handle_that_moves_to_another_task_ends_there() {
     async fn slowly() -> Result<u32, Rejected> {

@@ -2,4 +2,5 @@
 
 mod client;
 mod health;
+mod queue;
 mod server;

@@ -3,6 +3,7 @@
 mod bounds;
 mod closures;
 mod places;
+mod queues;
 
 use std::convert::Infallible;
 use std::error::Error as StdError;

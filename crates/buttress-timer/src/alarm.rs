@@ -176,7 +176,6 @@ mod tests {
         assert_eq!(bell.arm(), Poll::Pending);
         let due = Instant::now() + SECOND / 10;
         let mover = bell.clone();
-        #[expect(clippy::disallowed_methods, reason = "a thread without a runtime")]
         std::thread::spawn(move || mover.alarm.set(due))
             .join()
             .unwrap();

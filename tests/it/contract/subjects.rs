@@ -1,23 +1,29 @@
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use buttress_bulkhead::Bulkhead;
+use buttress_bulkhead::{Bulkhead, BulkheadLayer};
 use buttress_circuit_breaker::{CircuitBreaker, State};
 use buttress_core::{Settle, Verdict};
 use buttress_testkit::{HammerReport, Live, Subject};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-/// The two components under test; a subject may use one or both.
+/// The components under test; a subject may use some of them.
 pub(super) struct Handles {
     pub(super) bulkhead: Bulkhead,
     pub(super) breaker: CircuitBreaker,
+    /// A further bulkhead, as large as the first.
+    pub(super) other: Bulkhead,
+    /// Whether calls may wait in front of the first.
+    queues: Cell<bool>,
 }
 
-/// The slots of the bulkhead under the hammer.
+/// The slots of the bulkhead under the hammer, and the places in its queue.
 const SLOTS: u32 = 3;
+const PLACES: u32 = 2;
 
 impl Handles {
     /// One slot, and a breaker that is half-open for good with a place for one probe: what is lost once is missed at once.
@@ -30,11 +36,11 @@ impl Handles {
             .build();
         breaker.try_acquire().unwrap().settle(Verdict::Failure);
         assert_eq!(breaker.snapshot().state, State::Open);
-        let bulkhead = Bulkhead::builder("one-call").max_concurrent(1).build();
-        Self { bulkhead, breaker }
+        let bulkhead = || Bulkhead::builder("one-call").max_concurrent(1).build();
+        Self::of(bulkhead, breaker)
     }
 
-    /// Three slots, and a breaker that opens and closes all the time.
+    /// Three slots, a short queue, and a breaker that opens and closes all the time.
     pub(super) fn for_many_calls() -> Self {
         let breaker = CircuitBreaker::builder("many-calls")
             .consecutive_failures(3)
@@ -42,10 +48,26 @@ impl Handles {
             .probes(2)
             .successes_to_close(2)
             .build();
-        let bulkhead = Bulkhead::builder("many-calls")
-            .max_concurrent(SLOTS)
-            .build();
-        Self { bulkhead, breaker }
+        let bulkhead = || {
+            let builder = Bulkhead::builder("many-calls").max_concurrent(SLOTS);
+            builder.queue(PLACES).build()
+        };
+        Self::of(bulkhead, breaker)
+    }
+
+    fn of(bulkhead: impl Fn() -> Bulkhead, breaker: CircuitBreaker) -> Self {
+        Self {
+            bulkhead: bulkhead(),
+            breaker,
+            other: bulkhead(),
+            queues: Cell::new(false),
+        }
+    }
+
+    /// The layer that lets calls wait.
+    pub(super) fn queue(&self) -> BulkheadLayer {
+        self.queues.set(true);
+        self.bulkhead.layer()
     }
 
     /// Nothing may be held when no call is open.
@@ -53,10 +75,14 @@ impl Handles {
         &self,
         subject: Subject<L, Req, T, E, R>,
     ) -> Subject<L, Req, T, E, R> {
-        let Self { bulkhead, breaker } = self;
-        let (bulkhead, breaker) = (bulkhead.clone(), breaker.clone());
+        let (breaker, queue) = (self.breaker.clone(), self.bulkhead.clone());
+        let (bulkhead, other) = (self.bulkhead.clone(), self.other.clone());
         subject
             .conserves("slots", move || bulkhead.snapshot().active_calls as usize)
+            .conserves("places", move || queue.snapshot().queued_calls as usize)
+            .conserves("other slots", move || {
+                other.snapshot().active_calls as usize
+            })
             .conserves("probes", move || breaker.snapshot().probes_in_flight)
     }
 
@@ -86,6 +112,12 @@ impl Handles {
             assert!(
                 bulkhead.rejected_calls > 0,
                 "the limit was never reached: {report}"
+            );
+            let waited = bulkhead.waits.count();
+            assert_eq!(
+                self.queues.get(),
+                waited > inner_calls / 100,
+                "{waited} waited: {report}"
             );
         }
         if through_breaker > 0 {

@@ -6,7 +6,11 @@
     reason = "helpers of tests may fail a test"
 )]
 
+mod leaving;
+mod observers;
 mod queue;
+mod runtimes;
+mod wakers;
 
 use std::convert::Infallible;
 use std::io;
