@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::load::call::{Call, Outcome};
 use crate::report::millis;
-use crate::stage::{PerSide, PerUpstream, Side, Upstream};
+use crate::stage::{PerClass, PerSide, PerUpstream, Side, Upstream};
 
 /// The width of the bins in which a recovery is looked for, and of the report's timeline.
 pub const BIN: Duration = Duration::from_millis(500);
 
-/// What became of the calls to one upstream through one gateway.
+/// What became of a set of calls: those to one upstream, or those of one class, through one gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Figures {
     pub calls: usize,
@@ -62,6 +62,22 @@ impl Figures {
     }
 }
 
+impl PerClass<Figures> {
+    /// What became of all calls; without latencies, which do not add up.
+    pub const fn total(&self) -> Figures {
+        let [a, b, c] = [&self.checkout, &self.rest, &self.browse];
+        Figures {
+            calls: a.calls + b.calls + c.calls,
+            served: a.served + b.served + c.served,
+            refused: a.refused + b.refused + c.refused,
+            timed_out: a.timed_out + b.timed_out + c.timed_out,
+            failed: a.failed + b.failed + c.failed,
+            p50: None,
+            p99: None,
+        }
+    }
+}
+
 /// The smallest of `sorted` that at least `percent` of them do not exceed (nearest rank).
 pub fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100);
@@ -90,6 +106,16 @@ impl Record {
     pub fn figures(&self, span: Range<Duration>) -> PerSide<PerUpstream<Figures>> {
         let calls = self.due_in(span);
         PerSide::from_fn(|side| PerUpstream::from_fn(|upstream| of(calls, side, upstream)))
+    }
+
+    /// The figures of `span`, for each gateway and class of calls.
+    pub fn classes(&self, span: Range<Duration>) -> PerSide<PerClass<Figures>> {
+        let calls = self.due_in(span);
+        let of = |side, class| {
+            let its = |call: &&Call| call.side == side && call.class == class;
+            Figures::of(calls.iter().filter(its))
+        };
+        PerSide::from_fn(|side| PerClass::from_fn(|class| of(side, class)))
     }
 
     /// How late the generator was, for 99 of 100 calls.
@@ -128,11 +154,13 @@ fn of(calls: &[Call], side: Side, upstream: Upstream) -> Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Class;
 
     fn payments(due_ms: u64, outcome: Outcome) -> Call {
         Call {
             side: Side::Protected,
             upstream: Upstream::Payments,
+            class: Class::Checkout,
             due: Duration::from_millis(due_ms),
             late: Duration::ZERO,
             latency: Duration::from_millis(due_ms + 1),
@@ -194,11 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn figures_keep_gateways_and_upstreams_apart() {
+    fn figures_keep_gateways_upstreams_and_classes_apart() {
         let figures = bins(&[10]).figures(Duration::ZERO..BIN);
         assert_eq!(figures.protected.payments.served, 10);
         assert_eq!(figures.protected.inventory.calls, 0);
         assert_eq!(figures.bare.payments.calls, 0);
+        let classes = bins(&[10]).classes(Duration::ZERO..BIN);
+        assert_eq!(classes.protected.checkout.served, 10);
+        assert_eq!(classes.protected.browse.calls, 0);
+        assert_eq!(classes.bare.checkout.calls, 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::gateway::plan::Plan;
 use crate::judge::Bounds;
 use crate::schedule::Schedule;
 use crate::upstream::server;
@@ -25,7 +26,7 @@ pub struct Options {
     /// Length of the run: the phases share it, a breaker stays open for a fortieth of it
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = seconds)]
     pub seconds: u32,
-    /// Calls per second to each gateway, half of them to each upstream
+    /// Calls per second to each gateway, half of them to each upstream; the rush brings more
     #[arg(long, value_name = "R", default_value_t = 400, value_parser = rate)]
     pub rate: u32,
     /// Repeats arrivals, service times and failures
@@ -46,12 +47,17 @@ impl Options {
     pub fn schedule(&self) -> Schedule {
         Schedule::new(Duration::from_secs(self.seconds.into()))
     }
+
+    pub fn plan(&self) -> Plan {
+        Plan::new(self.schedule(), self.rate)
+    }
 }
 
 /// Puts two gateways through the same storm: one protected by buttress, one bare
 ///
 /// Inventory stays calm. Payments is calm, ten times slower, answers every other call with 503,
-/// hangs, dies, and comes back. Reports are written to target/storm below the current directory.
+/// hangs, dies, and comes back. Then twice as many calls come as the gateway can serve, a fifth of
+/// them checkouts, three fifths from those who only browse. Reports are written to target/storm below the current directory.
 /// Exit code: 0 when every bound held, 1 when one broke, 2 when the storm could not be run.
 #[derive(Parser)]
 #[command(

@@ -11,17 +11,15 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::figures::Record;
 use crate::gateway;
-use crate::gateway::plan::Plan;
 use crate::gateway::protected::Protected;
 use crate::load::Load;
-use crate::load::arrivals::arrivals;
+use crate::load::arrivals::{Stretch, arrivals};
 use crate::load::call::Call;
 use crate::options::Options;
 use crate::report::Report;
 use crate::screen::{Places, Screen};
-use crate::script::{Payments, Script};
+use crate::script::{Actor, Script};
 use crate::stage::{PerSide, PerUpstream, Side, Upstream};
-use crate::upstream::process::Process;
 use crate::watch::Watch;
 
 /// Time for every thread to be up before the first call is due.
@@ -71,7 +69,6 @@ async fn run(options: &Options, listeners: PerSide<TcpListener>) -> anyhow::Resu
 /// Everybody who plays a part.
 struct Cast {
     script: Script,
-    inventory: PerSide<Process>,
     upstreams: PerSide<PerUpstream<SocketAddr>>,
     protected: Protected,
 }
@@ -79,34 +76,24 @@ struct Cast {
 impl Cast {
     /// Starts two upstreams for each gateway.
     async fn enter(options: &Options) -> anyhow::Result<Self> {
-        let start = |upstream| Process::start(upstream, options.seed, 0);
-        let inventory = PerSide {
-            protected: start(Upstream::Inventory).await?,
-            bare: start(Upstream::Inventory).await?,
+        let pair = async || -> anyhow::Result<_> {
+            Ok(PerUpstream {
+                inventory: Actor::start(Upstream::Inventory, options.seed).await?,
+                payments: Actor::start(Upstream::Payments, options.seed).await?,
+            })
         };
-        let payments = PerSide {
-            protected: start(Upstream::Payments).await?,
-            bare: start(Upstream::Payments).await?,
+        let actors = PerSide {
+            protected: pair().await?,
+            bare: pair().await?,
         };
-        let upstreams = PerSide::from_fn(|side| PerUpstream {
-            inventory: inventory.of(side).address(),
-            payments: payments.of(side).address(),
-        });
-        let PerSide { protected, bare } = payments;
-        let payments = PerSide {
-            protected: Payments::new(options.seed, protected),
-            bare: Payments::new(options.seed, bare),
-        };
-        let script = Script {
-            schedule: options.schedule(),
-            payments,
-        };
-        let protected = Protected::new(Plan::new(options.schedule(), options.rate));
+        let address = |side, upstream| actors.of(side).of(upstream).address();
         Ok(Self {
-            script,
-            inventory,
-            upstreams,
-            protected,
+            upstreams: PerSide::from_fn(|side| PerUpstream::from_fn(|up| address(side, up))),
+            script: Script {
+                schedule: options.schedule(),
+                actors,
+            },
+            protected: Protected::new(options.plan()),
         })
     }
 
@@ -128,9 +115,7 @@ impl Cast {
 
     /// Ends every child and waits until it has.
     async fn leave(self) -> anyhow::Result<()> {
-        self.script.end().await?;
-        self.inventory.protected.kill().await?;
-        self.inventory.bare.kill().await
+        self.script.end().await
     }
 }
 
@@ -142,10 +127,17 @@ fn load(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<mpsc::UnboundedReceiver<Call>> {
     let (calls, over) = mpsc::unbounded_channel();
-    let total = options.schedule().total();
-    let arrivals = arrivals(options.seed, options.rate, total);
+    let rush = options.schedule().rush();
+    let ordinary = Stretch {
+        span: Duration::ZERO..rush.start,
+        rate: options.rate,
+    };
+    let rush = Stretch {
+        span: rush,
+        rate: options.plan().rush_rate,
+    };
     let load = Load {
-        arrivals,
+        arrivals: arrivals(options.seed, &[ordinary, rush]),
         gateways,
         start: clock.start(),
         calls,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What payments goes through, in this order.
+/// What payments goes through, in this order, and at last the gateways themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -15,22 +15,24 @@ pub enum Phase {
     Hanging,
     Dead,
     Back,
+    Rush,
 }
 
 impl Phase {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Calm,
         Self::Slow,
         Self::HalfFailing,
         Self::Hanging,
         Self::Dead,
         Self::Back,
+        Self::Rush,
     ];
 
     /// How much of the run the phase takes, beside the others.
     pub const fn weight(self) -> u32 {
         match self {
-            Self::Calm | Self::Back => 2,
+            Self::Calm | Self::Back | Self::Rush => 2,
             Self::Slow | Self::HalfFailing | Self::Hanging | Self::Dead => 1,
         }
     }
@@ -43,22 +45,24 @@ impl Phase {
             Self::Hanging => "hanging",
             Self::Dead => "dead",
             Self::Back => "back",
+            Self::Rush => "rush",
         }
     }
 
-    /// What payments does, in two words.
+    /// What payments does, in two words; in the rush, what callers do.
     pub const fn brief(self) -> &'static str {
         match self {
             Self::Calm => "answers",
-            Self::Slow => "ten times slower",
-            Self::HalfFailing => "fails half the time",
+            Self::Slow => "10 × slower",
+            Self::HalfFailing => "half fails",
             Self::Hanging => "never answers",
             Self::Dead => "killed",
             Self::Back => "started again",
+            Self::Rush => "twice too many calls",
         }
     }
 
-    /// What happens to payments, for somebody who sees the name for the first time.
+    /// What happens, for somebody who sees the name for the first time.
     pub const fn story(self) -> &'static str {
         match self {
             Self::Calm => "payments answers in 10–20 ms",
@@ -67,6 +71,7 @@ impl Phase {
             Self::Hanging => "payments accepts calls and never answers",
             Self::Dead => "payments is killed, its port closed",
             Self::Back => "payments is started again",
+            Self::Rush => "twice as many calls come as the gateway can serve",
         }
     }
 }
@@ -91,6 +96,12 @@ impl Schedule {
         self.total / 40
     }
 
+    /// When the rush begins, which lasts to the end: nothing that it leaves behind harms a phase.
+    pub fn rush(self) -> Range<Duration> {
+        let rush = self.phases().find(|(phase, _)| *phase == Phase::Rush);
+        rush.map_or(self.total..self.total, |(_, span)| span)
+    }
+
     /// Each phase with the part of the run it takes.
     pub fn phases(self) -> impl Iterator<Item = (Phase, Range<Duration>)> {
         let weights: u32 = Phase::ALL.into_iter().map(Phase::weight).sum();
@@ -105,7 +116,7 @@ impl Schedule {
     /// The phase under way at `time`; the last one holds for ever.
     pub fn phase_at(self, time: Duration) -> Phase {
         let under_way = self.phases().find(|(_, span)| span.contains(&time));
-        under_way.map_or(Phase::Back, |(phase, _)| phase)
+        under_way.map_or(Phase::Rush, |(phase, _)| phase)
     }
 }
 
@@ -123,7 +134,15 @@ mod tests {
             .collect();
         assert_eq!(
             spans,
-            [(0, 10), (10, 15), (15, 20), (20, 25), (25, 30), (30, 40)]
+            [
+                (0, 8),
+                (8, 12),
+                (12, 16),
+                (16, 20),
+                (20, 24),
+                (24, 32),
+                (32, 40)
+            ]
         );
     }
 
@@ -144,11 +163,16 @@ mod tests {
     fn a_boundary_belongs_to_the_phase_that_begins() {
         assert_eq!(RUN.phase_at(Duration::ZERO), Phase::Calm);
         assert_eq!(
-            RUN.phase_at(Duration::from_millis(19_999)),
+            RUN.phase_at(Duration::from_millis(15_999)),
             Phase::HalfFailing
         );
-        assert_eq!(RUN.phase_at(Duration::from_secs(20)), Phase::Hanging);
-        assert_eq!(RUN.phase_at(Duration::from_secs(41)), Phase::Back);
+        assert_eq!(RUN.phase_at(Duration::from_secs(16)), Phase::Hanging);
+        assert_eq!(RUN.phase_at(Duration::from_secs(41)), Phase::Rush);
+    }
+
+    #[test]
+    fn the_rush_is_the_last_fifth_of_the_run() {
+        assert_eq!(RUN.rush(), Duration::from_secs(32)..RUN.total());
     }
 
     #[test]

@@ -1,49 +1,54 @@
-//! Plays the script: tells payments, behind both gateways, what to do in each phase.
+//! Plays the script: tells the upstreams, behind both gateways, what to do in each phase.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::try_join;
 
 use crate::clock::Clock;
-use crate::schedule::Schedule;
-use crate::stage::{PerSide, Side, Upstream};
+use crate::schedule::{Phase, Schedule};
+use crate::stage::{PerSide, PerUpstream, Side, Upstream};
 use crate::upstream::behaviour::Behaviour;
 use crate::upstream::process::Process;
 
-/// Payments as the script sees it: a process, or only the port it will come back to.
+/// An upstream as the script sees it: a process, or only the port it will come back to.
 #[derive(Debug)]
-pub struct Payments {
+pub struct Actor {
+    upstream: Upstream,
     seed: u64,
-    port: u16,
+    address: SocketAddr,
     process: Option<Process>,
     /// When its port accepted again, counted from the start of the run.
     accepted: Option<Duration>,
 }
 
-impl Payments {
-    pub const fn new(seed: u64, process: Process) -> Self {
-        let port = process.address().port();
-        Self {
+impl Actor {
+    /// Starts an upstream on a free port, which it keeps.
+    pub async fn start(upstream: Upstream, seed: u64) -> anyhow::Result<Self> {
+        let process = Process::start(upstream, seed, 0).await?;
+        Ok(Self {
+            upstream,
             seed,
-            port,
+            address: process.address(),
             process: Some(process),
             accepted: None,
-        }
+        })
     }
 
-    /// Makes it behave so from now on; `None` kills it, and the next behaviour starts it again.
-    async fn become_so(
-        &mut self,
-        behaviour: Option<Behaviour>,
-        clock: Clock,
-    ) -> anyhow::Result<()> {
-        match (behaviour, self.process.take()) {
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes it do what it does in `phase`, killing or starting it if need be.
+    async fn enter(&mut self, phase: Phase, clock: Clock) -> anyhow::Result<()> {
+        match (Behaviour::during(phase, self.upstream), self.process.take()) {
             (Some(behaviour), Some(mut process)) => {
                 process.behave(behaviour).await?;
                 self.process = Some(process);
             }
             (Some(behaviour), None) => {
-                let mut process = Process::start(Upstream::Payments, self.seed, self.port).await?;
+                let port = self.address.port();
+                let mut process = Process::start(self.upstream, self.seed, port).await?;
                 self.accepted = Some(clock.now());
                 process.behave(behaviour).await?;
                 self.process = Some(process);
@@ -53,13 +58,20 @@ impl Payments {
         }
         Ok(())
     }
+
+    async fn leave(self) -> anyhow::Result<()> {
+        match self.process {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
 }
 
-/// The script with its actors, payments behind either gateway.
+/// The script with its actors, the upstreams behind either gateway.
 #[derive(Debug)]
 pub struct Script {
     pub schedule: Schedule,
-    pub payments: PerSide<Payments>,
+    pub actors: PerSide<PerUpstream<Actor>>,
 }
 
 impl Script {
@@ -67,11 +79,12 @@ impl Script {
     pub async fn play(&mut self, clock: Clock) -> anyhow::Result<()> {
         for (phase, span) in self.schedule.phases() {
             clock.reaches(span.start).await;
-            let behaviour = Behaviour::during(phase);
-            let PerSide { protected, bare } = &mut self.payments;
+            let PerSide { protected, bare } = &mut self.actors;
             try_join!(
-                protected.become_so(behaviour, clock),
-                bare.become_so(behaviour, clock)
+                protected.inventory.enter(phase, clock),
+                protected.payments.enter(phase, clock),
+                bare.inventory.enter(phase, clock),
+                bare.payments.enter(phase, clock),
             )?;
         }
         Ok(())
@@ -79,15 +92,18 @@ impl Script {
 
     /// When payments accepted again behind the gateway of `side`.
     pub const fn accepted(&self, side: Side) -> Option<Duration> {
-        self.payments.of(side).accepted
+        self.actors.of(side).payments.accepted
     }
 
-    /// Ends what still runs.
+    /// Ends what still runs, and waits until it has.
     pub async fn end(self) -> anyhow::Result<()> {
-        for payments in [self.payments.protected, self.payments.bare] {
-            if let Some(process) = payments.process {
-                process.kill().await?;
-            }
+        for PerUpstream {
+            inventory,
+            payments,
+        } in [self.actors.protected, self.actors.bare]
+        {
+            inventory.leave().await?;
+            payments.leave().await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Who takes part: two gateways side by side, two upstreams behind each.
+//! Who takes part: two gateways side by side, two upstreams behind each, three classes of calls.
 
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ impl Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Upstream {
-    /// Always calm: whatever it loses, somebody else's trouble took it.
+    /// Calm while payments is in trouble: whatever it loses then, somebody else's trouble took it.
     Inventory,
     /// Follows the script of the storm.
     Payments,
@@ -43,11 +43,55 @@ impl Upstream {
         }
     }
 
-    /// The path by which a gateway knows which upstream a call is for.
+    /// The end of the path, by which a gateway knows which upstream a call is for.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Inventory => "/inventory",
             Self::Payments => "/payments",
+        }
+    }
+}
+
+/// What a call is about, and so how much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Somebody pays: what the shop lives on.
+    Checkout,
+    /// Everything that is neither.
+    Rest,
+    /// Somebody looks around.
+    Browse,
+}
+
+impl Class {
+    pub const ALL: [Self; 3] = [Self::Checkout, Self::Rest, Self::Browse];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checkout => "checkout",
+            Self::Rest => "rest",
+            Self::Browse => "browse",
+        }
+    }
+
+    /// The path of its calls to an upstream.
+    pub const fn path(self, upstream: Upstream) -> &'static str {
+        match (self, upstream) {
+            (Self::Checkout, Upstream::Inventory) => "/checkout/inventory",
+            (Self::Checkout, Upstream::Payments) => "/checkout/payments",
+            (Self::Rest, _) => upstream.path(),
+            (Self::Browse, Upstream::Inventory) => "/browse/inventory",
+            (Self::Browse, Upstream::Payments) => "/browse/payments",
+        }
+    }
+
+    /// The class of the calls to `path`.
+    pub fn of(path: &str) -> Self {
+        match path.split('/').nth(1) {
+            Some("checkout") => Self::Checkout,
+            Some("browse") => Self::Browse,
+            _ => Self::Rest,
         }
     }
 }
@@ -95,5 +139,48 @@ impl<T> PerUpstream<T> {
             Upstream::Inventory => &self.inventory,
             Upstream::Payments => &self.payments,
         }
+    }
+}
+
+/// One value for each class of calls, looked up by its name.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PerClass<T> {
+    pub checkout: T,
+    pub rest: T,
+    pub browse: T,
+}
+
+impl<T> PerClass<T> {
+    pub fn from_fn(mut make: impl FnMut(Class) -> T) -> Self {
+        Self {
+            checkout: make(Class::Checkout),
+            rest: make(Class::Rest),
+            browse: make(Class::Browse),
+        }
+    }
+
+    pub const fn of(&self, class: Class) -> &T {
+        match class {
+            Class::Checkout => &self.checkout,
+            Class::Rest => &self.rest,
+            Class::Browse => &self.browse,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_known_by_its_paths() {
+        for class in Class::ALL {
+            for upstream in Upstream::ALL {
+                assert_eq!(Class::of(class.path(upstream)), class);
+                assert!(class.path(upstream).ends_with(upstream.path()));
+            }
+        }
+        assert_eq!(Class::of("/inventory/checkout"), Class::Rest);
+        assert_eq!(Class::of(""), Class::Rest);
     }
 }

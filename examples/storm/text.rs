@@ -6,10 +6,14 @@ use crate::figures::Figures;
 
 /// The share of calls that were served, never rounded up: 100 % means all of them.
 pub fn share(figures: &Figures) -> String {
-    let Figures { calls, served, .. } = *figures;
-    let hundredths = match calls {
+    percent(figures.served, figures.calls)
+}
+
+/// What `part` is of `whole`, never rounded up.
+pub fn percent(part: usize, whole: usize) -> String {
+    let hundredths = match whole {
         0 => return "–".into(),
-        _ => served * 10_000 / calls,
+        _ => part * 10_000 / whole,
     };
     match hundredths {
         10_000 => "100 %".into(),
@@ -27,6 +31,11 @@ pub fn duration(duration: Duration) -> String {
         _ if millis < 999.5 => format!("{millis:.0} ms"),
         _ => format!("{:.2} s", millis / 1_000.0),
     }
+}
+
+/// A duration, or a dash where there is none.
+pub fn duration_or_none(time: Option<Duration>) -> String {
+    time.map_or_else(|| "–".into(), duration)
 }
 
 /// How long something took to come, if it came; bins of half a second tell no more than a tenth.

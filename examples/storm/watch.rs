@@ -78,10 +78,13 @@ impl Watch {
 
     fn view(&self) -> View {
         let now = self.clock.now();
+        let recent = Record::new(self.recent(now));
+        let all = Duration::ZERO..Duration::MAX;
         View {
             now,
             phase: self.schedule.phase_at(now),
-            figures: Record::new(self.recent(now)).figures(Duration::ZERO..Duration::MAX),
+            figures: recent.figures(all.clone()),
+            classes: recent.classes(all),
             window: WINDOW.min(now).max(TICK),
             breakers: self.protected.states(),
         }

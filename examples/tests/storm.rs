@@ -169,6 +169,15 @@ fn ctrl_c_ends_every_upstream_and_still_writes_the_reports() {
             .unwrap()
             > 0
     );
+    for side in ["protected", "bare"] {
+        for class in ["checkout", "rest", "browse"] {
+            let figures = &report["phases"][0]["classes"][side][class];
+            assert!(
+                figures["served"].as_u64().unwrap() > 0 && figures["p99_ms"].is_number(),
+                "{side}, {class}: {figures}"
+            );
+        }
+    }
     let bounds = report["bounds"].as_array().unwrap();
     let not_judged = |bound: &serde_json::Value| bound["verdict"]["not_judged"].is_string();
     assert!(

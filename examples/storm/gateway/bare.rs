@@ -22,7 +22,7 @@ use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
 use super::forward::{HttpClient, client, redirect};
-use crate::stage::{PerUpstream, Upstream};
+use crate::stage::{Class, PerUpstream, Upstream};
 
 /// How many calls may be in the gateway at once, whichever upstream they are for.
 pub const CONCURRENCY: usize = 64;
@@ -33,17 +33,20 @@ pub const TIMEOUT: Duration = Duration::from_secs(1);
 /// The routes of the gateway, under the one limit and the one timeout.
 pub fn router(upstreams: &PerUpstream<SocketAddr>) -> Router {
     let client = client();
-    let route = |upstream| any(forward).with_state((client.clone(), *upstreams.of(upstream)));
-    Router::new()
-        .route(Upstream::Inventory.path(), route(Upstream::Inventory))
-        .route(Upstream::Payments.path(), route(Upstream::Payments))
-        .layer(
-            ServiceBuilder::new()
-                .layer(HandleErrorLayer::new(explain))
-                .layer(LoadShedLayer::new())
-                .layer(GlobalConcurrencyLimitLayer::new(CONCURRENCY))
-                .layer(TimeoutLayer::new(TIMEOUT)),
-        )
+    let mut routes = Router::new();
+    for upstream in Upstream::ALL {
+        let route = any(forward).with_state((client.clone(), *upstreams.of(upstream)));
+        for class in Class::ALL {
+            routes = routes.route(class.path(upstream), route.clone());
+        }
+    }
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(explain))
+            .layer(LoadShedLayer::new())
+            .layer(GlobalConcurrencyLimitLayer::new(CONCURRENCY))
+            .layer(TimeoutLayer::new(TIMEOUT)),
+    )
 }
 
 async fn forward(

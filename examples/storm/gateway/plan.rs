@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::report::millis;
 use crate::schedule::Schedule;
+use crate::upstream::behaviour::{CALM, SLOWEST, SLOWNESS};
 
 /// How many failures in a row open a breaker.
 ///
@@ -14,21 +18,28 @@ pub const FAILURES: u32 = 20;
 /// The longest wait for an upstream: more than twice its slowest honest answer, 200 ms.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// At very low rates the law below would leave no room for two calls that come together.
-const FEWEST_SLOTS: u32 = 16;
+/// At low rates the laws below would leave no room for calls that come together, nor for a rush of
+/// which more than its half falls upon one upstream for a moment.
+const FEWEST_SLOTS: u32 = 32;
 
 /// What the layers are built with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// How long a breaker stays open, and the limit of a probe.
+    #[serde(rename = "open_time_ms", serialize_with = "millis::serialize")]
     pub open_time: Duration,
-    /// How long one attempt may take. No longer than the open time: a probe that hangs ends by its
-    /// own timeout, as a failure that says so.
+    /// How long one attempt may take, and how long a call may wait to get in. No longer than the
+    /// open time: a probe that hangs ends by its own timeout, as a failure that says so.
+    #[serde(rename = "attempt_limit_ms", serialize_with = "millis::serialize")]
     pub attempt_limit: Duration,
     /// How many calls may be on their way to one upstream.
     pub slots: u32,
     /// How many calls may be in the gateway.
     pub capacity: u32,
+    /// How many calls may wait before the gateway.
+    pub queue: u32,
+    /// How many calls per second make the rush: twice as many as the gateway can serve.
+    pub rush_rate: u32,
 }
 
 impl Plan {
@@ -36,25 +47,44 @@ impl Plan {
     pub fn new(schedule: Schedule, rate: u32) -> Self {
         let open_time = schedule.open_time();
         let attempt_limit = LONGEST_WAIT.min(open_time);
-        let slots = slots(rate.div_ceil(2), attempt_limit);
+        let slots = slots(rate.div_ceil(2));
         // Every call that an upstream's bulkhead lets in has its place in the gateway, so a full
-        // payments takes none from inventory; the rest is for answers on their way out.
-        let capacity = 2 * slots + slots / 5;
+        // payments takes none from inventory. To inventory, which answers ten times sooner than
+        // the slots allow for, a quarter as many is plenty; who finds them taken waits a moment.
+        let capacity = slots + slots / 4;
         Self {
             open_time,
             attempt_limit,
             slots,
             capacity,
+            // All that come while nothing moves, until those who came first have waited enough.
+            queue: in_flight(rate, attempt_limit).max(FEWEST_SLOTS),
+            rush_rate: rush_rate(capacity),
         }
     }
 }
 
-/// Little's law: calls in flight are their rate times the time each takes. With the longest that
-/// any may take, the expected traffic is never refused, and an upstream that hangs is given no more
-/// than that before its breaker opens.
-fn slots(rate: u32, attempt_limit: Duration) -> u32 {
-    let in_flight = f64::from(rate) * attempt_limit.as_secs_f64();
-    (in_flight.ceil() as u32).max(FEWEST_SLOTS)
+/// Enough slots for the expected traffic while an upstream is as slow as it ever is, and a quarter
+/// more for bursts: 30 calls are then under way to payments on average, and 50 may be. An upstream
+/// that hangs is given no more than that before its breaker opens.
+fn slots(rate: u32) -> u32 {
+    let slots = in_flight(rate, SLOWEST);
+    (slots + slots / 4).max(FEWEST_SLOTS)
+}
+
+/// Little's law: calls in flight are their rate times the time each takes.
+fn in_flight(rate: u32, time: Duration) -> u32 {
+    (f64::from(rate) * time.as_secs_f64()).ceil() as u32
+}
+
+/// Of ten calls in the rush two check out, which takes 15 ms, and eight do something that takes
+/// 150 ms. To serve half of them, checkouts first, is to serve the two and three of the others,
+/// which holds a slot for 2 × 15 + 3 × 150 = 480 ms. So this many slots serve every other call when
+/// one arrives each 48 ms for every slot. A gateway that takes calls as they come serves fewer: its
+/// five of ten hold a slot for 5 / 10 × (2 × 15 + 8 × 150) = 615 ms.
+fn rush_rate(capacity: u32) -> u32 {
+    let slot_time_of_ten = CALM * 2 + CALM * SLOWNESS * 3;
+    (f64::from(capacity) * 10.0 / slot_time_of_ten.as_secs_f64()).round() as u32
 }
 
 #[cfg(test)]
@@ -67,9 +97,12 @@ mod tests {
 
     #[test]
     fn slots_follow_littles_law() {
-        assert_eq!(plan(40, 400).slots, 100);
-        assert_eq!(plan(15, 400).slots, 75);
+        assert_eq!(plan(40, 400).slots, 50);
+        assert_eq!(plan(40, 400).capacity, 62);
+        assert_eq!(plan(40, 400).queue, 200);
+        assert_eq!(plan(15, 400).queue, 150);
         assert_eq!(plan(40, 2).slots, FEWEST_SLOTS);
+        assert_eq!(plan(40, 2).queue, FEWEST_SLOTS);
     }
 
     #[test]
@@ -82,9 +115,28 @@ mod tests {
 
     #[test]
     fn a_full_payments_leaves_inventory_its_room() {
-        for rate in [1, 400, 2_000] {
+        for rate in [10, 400, 2_000] {
             let plan = plan(40, rate);
-            assert!(plan.capacity - plan.slots >= plan.slots, "{plan:?}");
+            let room = f64::from(plan.capacity - plan.slots);
+            let needed = f64::from(rate.div_ceil(2)) * CALM.as_secs_f64();
+            assert!(room >= 2.0 * needed, "{plan:?}");
         }
+    }
+
+    /// How many calls per second the slots can serve of so many, when checkouts come first.
+    fn served(plan: Plan) -> f64 {
+        let (short, long) = (CALM.as_secs_f64(), (CALM * SLOWNESS).as_secs_f64());
+        let checkouts = f64::from(plan.rush_rate) * 0.2;
+        checkouts + (f64::from(plan.capacity) - checkouts * short) / long
+    }
+
+    #[test]
+    fn twice_as_many_calls_rush_in_as_the_slots_can_serve() {
+        for rate in [10, 100, 400, 2_000] {
+            let plan = plan(40, rate);
+            let times = f64::from(plan.rush_rate) / served(plan);
+            assert!((1.99..2.01).contains(&times), "{times}: {plan:?}");
+        }
+        assert_eq!(plan(40, 400).rush_rate, 1_292);
     }
 }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
 use buttress::circuit_breaker::{Event, State};
-use buttress::{Bulkhead, CircuitBreaker, HttpExt, RespondLayer, respond};
+use buttress::{Bulkhead, CircuitBreaker, HttpExt, Priority, RespondLayer, respond};
 use http::StatusCode;
 use tokio::time::Instant;
 use tower::timeout::TimeoutLayer;
@@ -16,7 +16,7 @@ use tower::{BoxError, ServiceBuilder};
 use super::forward::{client, redirect};
 use super::plan::{FAILURES, Plan};
 use crate::breakers::{BreakerState, Transition, Transitions};
-use crate::stage::{PerUpstream, Upstream};
+use crate::stage::{Class, PerUpstream, Upstream};
 
 /// Everything that outlives a single call.
 #[derive(Clone, Debug)]
@@ -41,13 +41,15 @@ impl Protected {
             plan,
             entrance: Bulkhead::builder("gateway")
                 .max_concurrent(plan.capacity)
+                .queue(plan.queue)
+                .max_wait(plan.attempt_limit)
                 .build(),
             guards: PerUpstream::from_fn(|upstream| Guard::new(upstream, plan, &transitions)),
             transitions,
         }
     }
 
-    /// The routes of the gateway, behind its own bulkhead.
+    /// The routes of the gateway, behind its own bulkhead, before which checkouts go first.
     pub fn router(&self, upstreams: &PerUpstream<SocketAddr>) -> Router {
         let routes = Upstream::ALL
             .into_iter()
@@ -55,7 +57,7 @@ impl Protected {
                 let guard = self.guards.of(upstream);
                 guard.route(routes, upstream, *upstreams.of(upstream), self.plan)
             });
-        routes.layer(respond((self.entrance.refusing_layer(),)))
+        routes.layer(respond((self.entrance.layer().priority(priority),)))
     }
 
     /// How the breakers stand at this moment.
@@ -88,7 +90,7 @@ impl Guard {
         }
     }
 
-    /// Adds the route to an upstream: a hyper client under timeout, bulkhead and breaker. What they
+    /// Adds the routes to an upstream: a hyper client under timeout, bulkhead and breaker. What they
     /// refuse is answered by buttress, what the client could not do is explained by us.
     fn route(&self, routes: Router, upstream: Upstream, address: SocketAddr, plan: Plan) -> Router {
         let service = ServiceBuilder::new()
@@ -99,7 +101,19 @@ impl Guard {
             .layer(TimeoutLayer::new(plan.attempt_limit))
             .map_request(move |request: Request| redirect(request, address))
             .service(client());
-        routes.route_service(upstream.path(), service)
+        Class::ALL.into_iter().fold(routes, |routes, class| {
+            routes.route_service(class.path(upstream), service.clone())
+        })
+    }
+}
+
+/// How much a call matters: its path says what it is about, and this is our word on it. What a
+/// caller writes into its headers moves nothing.
+fn priority(request: &Request) -> Priority {
+    match Class::of(request.uri().path()) {
+        Class::Checkout => Priority::Critical,
+        Class::Rest => Priority::Normal,
+        Class::Browse => Priority::Background,
     }
 }
 
@@ -127,5 +141,32 @@ const fn state(state: State) -> BreakerState {
         State::Open | State::ForcedOpen => BreakerState::Open,
         State::HalfOpen => BreakerState::HalfOpen,
         _ => BreakerState::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn priority_of(path: &str, header: &'static str) -> Priority {
+        let request = Request::get(path).header("priority", header);
+        priority(&request.body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn the_path_says_how_much_a_call_matters_and_a_header_says_nothing() {
+        for header in ["critical", "background"] {
+            assert_eq!(
+                priority_of("/checkout/payments", header),
+                Priority::Critical
+            );
+            assert_eq!(priority_of("/payments", header), Priority::Normal);
+            assert_eq!(
+                priority_of("/browse/payments?checkout", header),
+                Priority::Background
+            );
+        }
     }
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 use crate::figures::Figures;
 use crate::report::millis;
 use crate::schedule::Phase;
-use crate::stage::{PerSide, PerUpstream};
-use crate::text::{after, duration, share};
+use crate::stage::{PerClass, PerSide, PerUpstream};
+use crate::text::{after, duration, duration_or_none, share};
 
+mod rush;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,8 @@ pub struct PhaseFigures {
     pub over: bool,
     #[serde(flatten)]
     pub sides: PerSide<PerUpstream<Figures>>,
+    /// The same calls, told apart by what they were about.
+    pub classes: PerSide<PerClass<Figures>>,
 }
 
 /// How payments came back.
@@ -70,6 +73,10 @@ pub enum Rule {
     Latency,
     Recovery,
     Control,
+    CheckoutShare,
+    CheckoutLatency,
+    BrowseShare,
+    Overrun,
 }
 
 impl Rule {
@@ -79,6 +86,10 @@ impl Rule {
             Self::Latency => "inventory p99",
             Self::Recovery => "payments served again",
             Self::Control => "control: bare inventory",
+            Self::CheckoutShare => "checkout served",
+            Self::CheckoutLatency => "checkout p99",
+            Self::BrowseShare => "browse, of all served",
+            Self::Overrun => "control: all served",
         }
     }
 }
@@ -108,21 +119,25 @@ impl Verdict {
     }
 }
 
-/// Judges every bound, in the order of the phases.
+/// Judges every bound, in the order of the phases: those of an outage, then those of the rush.
 pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
-    let shares = evidence.phases.iter().map(judge_share);
-    let latencies = evidence
+    let outage = evidence
         .phases
         .iter()
-        .map(|phase| judge_latency(evidence, phase, bounds));
+        .filter(|phase| phase.phase != Phase::Rush);
+    let shares = outage.clone().map(judge_share);
+    let latencies = outage.map(|phase| judge_latency(evidence, phase, bounds));
     let recovery = evidence
         .of(Phase::Back)
         .map(|back| judge_recovery(evidence, back));
     let control = evidence.of(Phase::Hanging).map(judge_control);
+    let rush = evidence.of(Phase::Rush);
+    let rush = rush.map(|rush| rush::judge(evidence, rush, bounds));
     shares
         .chain(latencies)
         .chain(recovery)
         .chain(control)
+        .chain(rush.into_iter().flatten())
         .collect()
 }
 
@@ -139,22 +154,45 @@ impl Evidence {
 
     /// The longest that inventory's p99 may be in any phase, by its p99 of the calm one.
     pub fn latency_limit(&self) -> Option<Duration> {
-        let calm = self.of(Phase::Calm).filter(|calm| calm.over)?;
-        Some(calm.sides.protected.inventory.p99? * 3 + Duration::from_millis(50))
+        let calm = self.of(Phase::Calm)?;
+        calm.latency_limit(&calm.sides.protected.inventory)
+    }
+
+    /// The longest that checkout's p99 may be in the rush, by its p99 of the calm phase.
+    pub fn checkout_limit(&self) -> Option<Duration> {
+        let calm = self.of(Phase::Calm)?;
+        calm.latency_limit(&calm.classes.protected.checkout)
+    }
+
+    /// Why nothing can be said of latencies, if so.
+    fn latencies_unjudged(&self, bounds: Bounds) -> Option<Verdict> {
+        if bounds == Bounds::Shares {
+            Some(Verdict::NotJudged("only shares are"))
+        } else if self.lateness_p99 > LATENESS_LIMIT {
+            Some(Verdict::NotJudged("the machine was too busy"))
+        } else {
+            None
+        }
     }
 }
 
 impl PhaseFigures {
-    fn inventory(&self) -> (&Figures, &Figures) {
-        (&self.sides.protected.inventory, &self.sides.bare.inventory)
+    /// Inventory through the protected gateway and through the bare one.
+    const fn inventory(&self) -> [&Figures; 2] {
+        [&self.sides.protected.inventory, &self.sides.bare.inventory]
     }
 
-    /// Why nothing can be said of this phase, if so.
-    fn unjudged(&self) -> Option<Verdict> {
-        let (protected, bare) = self.inventory();
+    /// The longest that a p99 may be in another phase, by the `figures` of this calm one.
+    fn latency_limit(&self, figures: &Figures) -> Option<Duration> {
+        let p99 = figures.p99.filter(|_| self.over)?;
+        Some(p99 * 3 + Duration::from_millis(50))
+    }
+
+    /// Why nothing can be said of these figures of the phase, if so.
+    fn unjudged(&self, figures: [&Figures; 2]) -> Option<Verdict> {
         if !self.over {
             Some(Verdict::NotJudged("the run was cut short"))
-        } else if protected.calls == 0 || bare.calls == 0 {
+        } else if figures.iter().any(|figures| figures.calls == 0) {
             Some(Verdict::NotJudged("no call arrived"))
         } else {
             None
@@ -163,7 +201,7 @@ impl PhaseFigures {
 }
 
 fn judge_share(phase: &PhaseFigures) -> Bound {
-    let (protected, bare) = phase.inventory();
+    let [protected, bare] = phase.inventory();
     let judged = || Verdict::held_if(!loses_too_much(protected));
     Bound {
         rule: Rule::Share,
@@ -171,7 +209,7 @@ fn judge_share(phase: &PhaseFigures) -> Bound {
         limit: "≥ 99.9 %".into(),
         protected: share(protected),
         bare: share(bare),
-        verdict: phase.unjudged().unwrap_or_else(judged),
+        verdict: phase.unjudged([protected, bare]).unwrap_or_else(judged),
     }
 }
 
@@ -181,24 +219,24 @@ const fn loses_too_much(figures: &Figures) -> bool {
 }
 
 fn judge_latency(evidence: &Evidence, phase: &PhaseFigures, bounds: Bounds) -> Bound {
-    let (protected, bare) = phase.inventory();
+    let [protected, bare] = phase.inventory();
     let limit = evidence.latency_limit();
-    let unjudged = if bounds == Bounds::Shares {
-        Some(Verdict::NotJudged("only shares are"))
-    } else if evidence.lateness_p99 > LATENESS_LIMIT {
-        Some(Verdict::NotJudged("the machine was too busy"))
-    } else {
-        phase.unjudged()
-    };
+    let unjudged = evidence
+        .latencies_unjudged(bounds)
+        .or_else(|| phase.unjudged([protected, bare]));
     let judged = || Verdict::held_if(protected.p99 <= limit);
     Bound {
         rule: Rule::Latency,
         phase: phase.phase,
-        limit: limit.map_or_else(|| "–".into(), |limit| format!("≤ {}", duration(limit))),
-        protected: protected.p99.map_or_else(|| "–".into(), duration),
-        bare: bare.p99.map_or_else(|| "–".into(), duration),
+        limit: at_most(limit),
+        protected: duration_or_none(protected.p99),
+        bare: duration_or_none(bare.p99),
         verdict: unjudged.unwrap_or_else(judged),
     }
+}
+
+fn at_most(limit: Option<Duration>) -> String {
+    limit.map_or_else(|| "–".into(), |limit| format!("≤ {}", duration(limit)))
 }
 
 fn judge_recovery(evidence: &Evidence, back: &PhaseFigures) -> Bound {
@@ -211,13 +249,13 @@ fn judge_recovery(evidence: &Evidence, back: &PhaseFigures) -> Bound {
         limit: format!("≤ {}", duration(limit)),
         protected: after(protected.served_again),
         bare: after(bare.served_again),
-        verdict: back.unjudged().unwrap_or_else(judged),
+        verdict: back.unjudged(back.inventory()).unwrap_or_else(judged),
     }
 }
 
 /// The bare gateway has to fall for a run to prove anything.
 fn judge_control(hanging: &PhaseFigures) -> Bound {
-    let (protected, bare) = hanging.inventory();
+    let [protected, bare] = hanging.inventory();
     Bound {
         rule: Rule::Control,
         phase: Phase::Hanging,
@@ -225,7 +263,7 @@ fn judge_control(hanging: &PhaseFigures) -> Bound {
         protected: share(protected),
         bare: share(bare),
         verdict: hanging
-            .unjudged()
+            .unjudged([protected, bare])
             .unwrap_or_else(|| Verdict::held_if(!bare.serves(99))),
     }
 }

@@ -27,13 +27,30 @@ fn phase(phase: Phase) -> PhaseFigures {
         protected: side(1_000),
         bare: side(400),
     };
+    // Half of the calls, checkouts first.
+    let classes = |checkout, rest, browse| PerClass {
+        checkout: figures(400, checkout, ms(20)),
+        rest: figures(400, rest, ms(200)),
+        browse: figures(1_200, browse, ms(500)),
+    };
+    let classes = PerSide {
+        protected: classes(400, 400, 200),
+        bare: classes(160, 160, 480),
+    };
     PhaseFigures {
         phase,
         from: Duration::ZERO,
         to: ms(1),
         over: true,
         sides,
+        classes,
     }
+}
+
+/// The phases that bounds on inventory are for.
+fn outage() -> impl Iterator<Item = Phase> {
+    let all = Phase::ALL.into_iter();
+    all.filter(|phase| *phase != Phase::Rush)
 }
 
 /// A run that goes as it should: open time 1 s, calm p99 20 ms, so the latency limit is 110 ms.
@@ -81,7 +98,7 @@ fn verdict(evidence: &Evidence, bounds: Bounds, rule: Rule, phase: Phase) -> Ver
 #[test]
 fn a_good_run_holds_every_bound() {
     let bounds = judge(&good_run(), Bounds::All);
-    assert_eq!(bounds.len(), 6 + 6 + 1 + 1);
+    assert_eq!(bounds.len(), 6 + 6 + 1 + 1 + 4);
     assert!(
         bounds.iter().all(|bound| bound.verdict == Verdict::Held),
         "{bounds:#?}"
@@ -101,7 +118,7 @@ fn a_share_breaks_in_any_phase_and_only_at_two_losses_beyond_it() {
         (2_500, 4, true),
     ];
     for (calls, losses, breaks) in table {
-        for hit in Phase::ALL {
+        for hit in outage() {
             let run = run_with(hit, |p| {
                 p.sides.protected.inventory = figures(calls, calls - losses, ms(20));
             });
@@ -183,6 +200,8 @@ fn the_bare_gateway_is_not_held_to_any_bound() {
     run.recovery.bare.served_again = None;
     for phase in &mut run.phases {
         phase.sides.bare.inventory = figures(1_000, 0, ms(9_000));
+        phase.classes.bare.checkout = figures(400, 0, ms(9_000));
+        phase.classes.bare.browse = figures(1_200, 0, ms(9_000));
     }
     assert_eq!(broken(&run, Bounds::All), []);
 }
@@ -213,6 +232,7 @@ fn what_a_cut_short_run_did_not_finish_is_not_judged() {
     for phase in &mut run.phases[3..] {
         phase.over = false;
         phase.sides.protected.inventory = figures(10, 0, ms(9_000));
+        phase.classes.protected.checkout = figures(10, 0, ms(9_000));
     }
     assert_eq!(broken(&run, Bounds::All), []);
     let cut = Verdict::NotJudged("the run was cut short");
@@ -221,6 +241,9 @@ fn what_a_cut_short_run_did_not_finish_is_not_judged() {
         cut
     );
     assert_eq!(verdict(&run, Bounds::All, Rule::Recovery, Phase::Back), cut);
+    for rule in RULES_OF_THE_RUSH {
+        assert_eq!(verdict(&run, Bounds::All, rule, Phase::Rush), cut);
+    }
     assert_eq!(
         verdict(&run, Bounds::All, Rule::Share, Phase::HalfFailing),
         Verdict::Held
@@ -235,4 +258,85 @@ fn a_phase_without_calls_is_not_judged() {
     let none = Verdict::NotJudged("no call arrived");
     assert_eq!(verdict(&run, Bounds::All, Rule::Share, Phase::Slow), none);
     assert_eq!(verdict(&run, Bounds::All, Rule::Latency, Phase::Slow), none);
+    let run = run_with(Phase::Rush, |p| {
+        p.classes.protected.browse = Figures::default();
+    });
+    for rule in RULES_OF_THE_RUSH {
+        assert_eq!(verdict(&run, Bounds::All, rule, Phase::Rush), none);
+    }
+}
+
+const RULES_OF_THE_RUSH: [Rule; 4] = [
+    Rule::CheckoutShare,
+    Rule::CheckoutLatency,
+    Rule::BrowseShare,
+    Rule::Overrun,
+];
+
+/// What breaks in a rush after `change`.
+fn broken_in_rush(change: impl Fn(&mut PerClass<Figures>)) -> Vec<Rule> {
+    let run = run_with(Phase::Rush, |p| change(&mut p.classes.protected));
+    let rules = broken(&run, Bounds::All).into_iter();
+    rules.map(|(rule, _)| rule).collect()
+}
+
+#[test]
+fn inventory_has_no_bound_in_the_rush() {
+    let run = run_with(Phase::Rush, |p| {
+        p.sides.protected.inventory = figures(1_000, 400, ms(900));
+    });
+    assert_eq!(broken(&run, Bounds::All), []);
+}
+
+#[test]
+fn checkouts_break_the_rush_at_two_losses_beyond_their_share() {
+    for (calls, losses, breaks) in [(775, 1, false), (775, 2, true), (2_067, 4, true)] {
+        let broken = broken_in_rush(|p| p.checkout = figures(calls, calls - losses, ms(20)));
+        let expected = if breaks {
+            vec![Rule::CheckoutShare]
+        } else {
+            vec![]
+        };
+        assert_eq!(broken, expected, "{losses} of {calls}");
+    }
+}
+
+#[test]
+fn checkouts_may_take_three_times_as_long_as_in_the_calm_and_fifty_milliseconds() {
+    // Calm ones take 20 ms.
+    for (p99, breaks) in [(ms(110), false), (ms(111), true)] {
+        let late = |p: &mut PhaseFigures| p.classes.protected.checkout.p99 = Some(p99);
+        let run = run_with(Phase::Rush, late);
+        let expected = if breaks {
+            vec![(Rule::CheckoutLatency, Phase::Rush)]
+        } else {
+            vec![]
+        };
+        assert_eq!(broken(&run, Bounds::All), expected, "{p99:?}");
+        assert_eq!(broken(&run, Bounds::Shares), []);
+    }
+}
+
+#[test]
+fn browsing_gets_four_of_a_hundred_answers() {
+    // Beside 800 others: 34 of 834 are more than 4 %, 33 of 833 are less.
+    for (served, breaks) in [(34, false), (33, true), (0, true)] {
+        let broken = broken_in_rush(|p| p.browse = figures(1_200, served, ms(500)));
+        let expected = if breaks {
+            vec![Rule::BrowseShare]
+        } else {
+            vec![]
+        };
+        assert_eq!(broken, expected, "{served} served");
+    }
+}
+
+#[test]
+fn a_rush_that_is_served_proves_nothing() {
+    // Of 2 000 calls, 800 of which are others: 1 500 are the limit.
+    for (browse, breaks) in [(699, false), (700, true), (1_200, true)] {
+        let broken = broken_in_rush(|p| p.browse = figures(1_200, browse, ms(500)));
+        let expected = if breaks { vec![Rule::Overrun] } else { vec![] };
+        assert_eq!(broken, expected, "{browse} served");
+    }
 }

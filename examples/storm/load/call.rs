@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::stage::{Side, Upstream};
+use crate::stage::{Class, Side, Upstream};
 use crate::upstream::UPSTREAM_HEADER;
 
 /// One call to one gateway, from the instant it was due.
@@ -12,6 +12,7 @@ use crate::upstream::UPSTREAM_HEADER;
 pub struct Call {
     pub side: Side,
     pub upstream: Upstream,
+    pub class: Class,
     /// When it was to be sent, counted from the start of the run.
     pub due: Duration,
     /// How much later it was sent: the generator's own fault.

@@ -14,14 +14,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::arrivals::Arrival;
 use super::call::{Call, Outcome};
-use crate::stage::Side;
+use crate::stage::{Class, Side};
 use crate::upstream::CALL_HEADER;
 
 /// A call without an answer by then has failed, so the run ends by itself.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections to one gateway. A call that finds none free waits, and its latency tells.
-const CONNECTIONS: usize = 512;
+/// Who looks around leaves sooner.
+const PATIENCE_OF_BROWSE: Duration = Duration::from_secs(2);
+
+/// Connections to one gateway, more than calls are ever inside and waiting before it. A call that
+/// finds none free waits, and its latency tells.
+const CONNECTIONS: usize = 2_048;
 
 /// Sends calls to one gateway.
 #[derive(Debug)]
@@ -48,11 +52,12 @@ impl Client {
     /// Sends one call and waits for the last byte of its answer.
     pub async fn call(&self, arrival: Arrival, due: Instant) -> Call {
         let late = due.elapsed();
-        let answer = timeout_at(due + PATIENCE, self.exchange(arrival)).await;
+        let answer = timeout_at(due + patience(arrival.class), self.exchange(arrival)).await;
         let outcome = answer.ok().and_then(Result::ok).unwrap_or(Outcome::Failed);
         Call {
             side: self.side,
             upstream: arrival.upstream,
+            class: arrival.class,
             due: arrival.due,
             late,
             latency: due.elapsed(),
@@ -65,12 +70,20 @@ impl Client {
         let request = Request::get(format!(
             "http://{}{}",
             self.gateway,
-            arrival.upstream.path()
+            arrival.class.path(arrival.upstream)
         ))
         .header(CALL_HEADER, arrival.number)
         .body(Empty::new())?;
         let (head, body) = self.http.request(request).await?.into_parts();
         body.collect().await?;
         Ok(Outcome::of(head.status, &head.headers))
+    }
+}
+
+/// How long a caller waits for an answer before it goes away.
+const fn patience(class: Class) -> Duration {
+    match class {
+        Class::Checkout | Class::Rest => PATIENCE,
+        Class::Browse => PATIENCE_OF_BROWSE,
     }
 }

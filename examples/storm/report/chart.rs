@@ -1,15 +1,17 @@
 //! The chart: four panels over one time axis, with the phases as bands behind them.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::time::Duration;
 
-use super::panel::{Panel, Scale, TimeAxis};
+use super::panel::{Line, Panel, Scale, TimeAxis};
 use super::{Report, Slice};
 use crate::breakers::BreakerState;
 use crate::figures::Figures;
 use crate::judge::PhaseFigures;
-use crate::stage::{Side, Upstream};
-use crate::text::{duration, share};
+use crate::schedule::Phase;
+use crate::stage::{Class, Side, Upstream};
+use crate::text::{duration, duration_or_none, share};
 
 const WIDTH: f64 = 1_000.0;
 const LEFT: f64 = 72.0;
@@ -99,7 +101,7 @@ impl Chart<'_> {
                         self.draw_strip(svg, top - GAP + 6.0);
                         top += STRIP;
                     }
-                    (Side::Protected, Scale::Log { .. }) => self.draw_limit(svg, &panel),
+                    (Side::Protected, Scale::Log { .. }) => self.draw_limits(svg, &panel),
                     (Side::Bare, _) => {}
                 }
             }
@@ -107,16 +109,39 @@ impl Chart<'_> {
     }
 
     fn panel<'a>(&'a self, side: Side, title: &'a str, top: f64, scale: Scale) -> Panel<'a> {
-        let slices = self.report.timeline.iter();
-        let slices = slices.map(|slice| (slice.from..slice.to, slice.sides.of(side)));
         Panel {
             title,
             top,
             height: PANEL,
             axis: self.axis,
             scale,
-            slices: slices.collect(),
+            lines: self.lines(side),
         }
+    }
+
+    /// What is told apart: upstreams in the outage, what callers came for in the rush.
+    fn lines(&self, side: Side) -> Vec<Line<'_>> {
+        let rush = self.rush();
+        let (outage, rushed): (Vec<&Slice>, Vec<&Slice>) =
+            self.report.timeline.iter().partition(|s| s.from < rush);
+        let upstreams = [Upstream::Payments, Upstream::Inventory].map(|upstream| Line {
+            name: upstream.name(),
+            matters: upstream == Upstream::Inventory,
+            slices: slices(&outage, |slice| slice.sides.of(side).of(upstream)),
+        });
+        let classes = [Class::Browse, Class::Checkout].map(|class| Line {
+            name: class.name(),
+            matters: class == Class::Checkout,
+            slices: slices(&rushed, |slice| slice.classes.of(side).of(class)),
+        });
+        upstreams.into_iter().chain(classes).collect()
+    }
+
+    /// When the rush began; at the end, if it did not.
+    fn rush(&self) -> Duration {
+        let mut phases = self.report.phases.iter();
+        let rush = phases.find(|phase| phase.phase == Phase::Rush);
+        rush.map_or(self.axis.total, |rush| rush.from)
     }
 
     /// When the breaker towards payments was open, or probing.
@@ -145,19 +170,23 @@ impl Chart<'_> {
         }
     }
 
-    /// The bound on inventory's p99.
-    fn draw_limit(&self, svg: &mut String, panel: &Panel<'_>) {
-        let Some(limit) = self.report.evidence.latency_limit() else {
-            return;
-        };
-        let y = panel.y(panel.scale.height_of(limit));
-        let _ = writeln!(
-            svg,
-            r#"<path class="limit" d="M{LEFT} {y:.1}H{RIGHT}"/><text class="limit-label" x="{:.1}" y="{:.1}">inventory’s bound, {}</text>"#,
-            LEFT + 6.0,
-            y - 4.0,
-            duration(limit),
-        );
+    /// The bounds on p99: of inventory in the outage, of checkouts in the rush.
+    fn draw_limits(&self, svg: &mut String, panel: &Panel<'_>) {
+        let Report { evidence, .. } = self.report;
+        let rush = self.axis.x(self.rush());
+        for (whose, limit, from, to) in [
+            ("inventory", evidence.latency_limit(), LEFT, rush),
+            ("checkout", evidence.checkout_limit(), rush, RIGHT),
+        ] {
+            if let Some(limit) = limit.filter(|_| from < to) {
+                let y = panel.y(panel.scale.height_of(limit));
+                let (x, above, limit) = (from + 6.0, y - 4.0, duration(limit));
+                let _ = writeln!(
+                    svg,
+                    r#"<path class="limit" d="M{from:.1} {y:.1}H{to:.1}"/><text class="limit-label" x="{x:.1}" y="{above:.1}">{whose}’s bound, {limit}</text>"#,
+                );
+            }
+        }
     }
 
     fn draw_seconds(&self, svg: &mut String) {
@@ -204,18 +233,30 @@ fn latencies(slice: &Slice) -> impl Iterator<Item = Duration> {
     pairs.filter_map(|(side, upstream)| slice.sides.of(side).of(upstream).p99)
 }
 
+fn slices<'a>(
+    slices: &[&'a Slice],
+    figures: impl Fn(&'a Slice) -> &'a Figures,
+) -> Vec<(Range<Duration>, &'a Figures)> {
+    let each = slices.iter();
+    each.map(|slice| (slice.from..slice.to, figures(slice)))
+        .collect()
+}
+
 fn tip(slice: &Slice) -> String {
     let (from, to) = (slice.from.as_secs_f64(), slice.to.as_secs_f64());
     let mut text = format!("{from:.2} to {to:.2} s");
     for side in Side::ALL {
-        for upstream in Upstream::ALL {
+        let upstreams = Upstream::ALL.map(|upstream| {
             let figures = slice.sides.of(side).of(upstream);
-            let Figures { calls, p99, .. } = figures;
-            let p99 = p99.map_or_else(|| "–".into(), duration);
-            let (gateway, upstream, share) = (side.name(), upstream.name(), share(figures));
+            (upstream.name(), figures)
+        });
+        let classes = Class::ALL.map(|class| (class.name(), slice.classes.of(side).of(class)));
+        for (what, figures) in upstreams.into_iter().chain(classes) {
+            let (share, p99) = (share(figures), duration_or_none(figures.p99));
+            let (gateway, calls) = (side.name(), figures.calls);
             let _ = write!(
                 text,
-                "\n{gateway}, {upstream}: {share} of {calls} served, p99 {p99}"
+                "\n{gateway}, {what}: {share} of {calls} served, p99 {p99}"
             );
         }
     }

@@ -6,8 +6,8 @@ use super::{Outcome, Report, chart};
 use crate::figures::Figures;
 use crate::judge::{Bound, PhaseFigures, Verdict};
 use crate::schedule::Phase;
-use crate::stage::{Side, Upstream};
-use crate::text::{after, count, duration, share};
+use crate::stage::{Class, Side, Upstream};
+use crate::text::{after, count, duration, duration_or_none, percent, share};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -29,7 +29,15 @@ pub fn page(report: &Report) -> String {
         ("{{rate}}", count(settings.rate as usize)),
         ("{{seconds}}", settings.seconds.to_string()),
         ("{{seed}}", settings.seed.to_string()),
-        ("{{open_time}}", duration(settings.open_time)),
+        (
+            "{{classes}}",
+            report.phases.iter().map(class_rows).collect(),
+        ),
+        ("{{open_time}}", duration(settings.plan.open_time)),
+        ("{{rush_rate}}", count(settings.plan.rush_rate as usize)),
+        ("{{slots}}", count(settings.plan.capacity as usize)),
+        ("{{queue}}", count(settings.plan.queue as usize)),
+        ("{{max_wait}}", duration(settings.plan.attempt_limit)),
         ("{{lateness}}", report.lateness()),
     ];
     parts.iter().fold(PAGE.to_owned(), |page, (name, text)| {
@@ -73,6 +81,7 @@ fn tiles(report: &Report) -> String {
     let served = |phase: &PhaseFigures, side| share(&phase.sides.of(side).inventory);
     let asked = |phase: &PhaseFigures, side| count(asked(phase, side));
     let again = |_: &PhaseFigures, side| after(report.recovery.of(side).served_again);
+    let checkouts = |phase: &PhaseFigures, side| share(&phase.classes.of(side).checkout);
     [
         tile(
             "Inventory served while payments hangs",
@@ -89,6 +98,7 @@ fn tiles(report: &Report) -> String {
             of(Phase::Back),
             again,
         ),
+        tile("Checkouts served in the rush", of(Phase::Rush), checkouts),
     ]
     .concat()
 }
@@ -132,10 +142,26 @@ fn bound_row(bound: &Bound) -> String {
     )
 }
 
-/// Two rows, one for each gateway.
+/// Two rows, one for each gateway, with every figure of each upstream.
 fn phase_rows(phase: &PhaseFigures) -> String {
+    rows(phase, phase.phase.story(), |side| {
+        let figures = Upstream::ALL.map(|upstream| cells(phase.sides.of(side).of(upstream)));
+        figures.concat()
+    })
+}
+
+/// Two rows, one for each gateway, with the figures of each class that its callers care for.
+fn class_rows(phase: &PhaseFigures) -> String {
+    rows(phase, "", |side| {
+        let classes = phase.classes.of(side);
+        let figures = Class::ALL.map(|class| class_cells(classes.of(class), &classes.total()));
+        figures.concat()
+    })
+}
+
+fn rows(phase: &PhaseFigures, story: &str, cells: impl Fn(Side) -> String) -> String {
     let mut rows = String::new();
-    let (name, story) = (phase.phase.name(), phase.phase.story());
+    let name = phase.phase.name();
     let cut = if phase.over { "" } else { " (cut short)" };
     for side in Side::ALL {
         rows.push_str(if side == Side::Protected {
@@ -150,35 +176,35 @@ fn phase_rows(phase: &PhaseFigures) -> String {
             );
         }
         let _ = write!(rows, r#"<th scope="row">{}</th>"#, side.name());
-        for upstream in Upstream::ALL {
-            rows.push_str(&cells(phase.sides.of(side).of(upstream)));
-        }
+        rows.push_str(&cells(side));
         rows.push_str("</tr>\n");
     }
     rows
 }
 
 fn cells(figures: &Figures) -> String {
-    let Figures {
-        calls,
-        refused,
-        timed_out,
-        failed,
-        p99,
-        ..
-    } = figures;
-    let figures = [
-        count(*calls),
+    data(&[
+        count(figures.calls),
         share(figures),
-        count(*refused),
-        count(*timed_out),
-        count(*failed),
-        p50(figures),
-        p99.map_or_else(|| "–".into(), duration),
-    ];
-    figures.map(|figure| format!("<td>{figure}</td>")).concat()
+        count(figures.refused),
+        count(figures.timed_out),
+        count(figures.failed),
+        duration_or_none(figures.p50),
+        duration_or_none(figures.p99),
+    ])
 }
 
-fn p50(figures: &Figures) -> String {
-    figures.p50.map_or_else(|| "–".into(), duration)
+fn class_cells(figures: &Figures, all: &Figures) -> String {
+    data(&[
+        count(figures.calls),
+        share(figures),
+        count(figures.refused),
+        duration_or_none(figures.p99),
+        percent(figures.served, all.served),
+    ])
+}
+
+fn data(figures: &[String]) -> String {
+    let each = figures.iter().map(|figure| format!("<td>{figure}</td>"));
+    each.collect()
 }

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use crate::breakers::Transition;
 use crate::figures::{Figures, Record};
+use crate::gateway::plan::Plan;
 use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Rule, Verdict, judge};
 use crate::options::Options;
 use crate::schedule::{Phase, Schedule};
-use crate::stage::{PerSide, PerUpstream};
+use crate::stage::{PerClass, PerSide, PerUpstream};
 use crate::text::{duration, share};
 
 mod chart;
@@ -64,8 +65,8 @@ pub struct Settings {
     pub rate: u32,
     pub seed: u64,
     pub bounds: Bounds,
-    #[serde(rename = "open_time_ms", serialize_with = "millis::serialize")]
-    pub open_time: Duration,
+    #[serde(flatten)]
+    pub plan: Plan,
 }
 
 /// A short part of the run.
@@ -77,6 +78,7 @@ pub struct Slice {
     pub to: Duration,
     #[serde(flatten)]
     pub sides: PerSide<PerUpstream<Figures>>,
+    pub classes: PerSide<PerClass<Figures>>,
 }
 
 impl Report {
@@ -141,7 +143,7 @@ impl Settings {
             rate,
             seed,
             bounds,
-            open_time: options.schedule().open_time(),
+            plan: options.plan(),
         }
     }
 }
@@ -157,11 +159,14 @@ fn evidence(
         from: span.start,
         to: span.end,
         over: span.end <= until,
-        sides: record.figures(span),
+        sides: record.figures(span.clone()),
+        classes: record.classes(span),
     });
+    // From the rush on, calls to payments are lost for another reason.
+    let rush = schedule.rush().start.min(until);
     let recovery = PerSide::from_fn(|side| {
         let accepted = *accepted.of(side);
-        let served_again = accepted.and_then(|since| record.served_again(side, since, until));
+        let served_again = accepted.and_then(|since| record.served_again(side, since, rush));
         Recovery {
             accepted,
             served_again,
@@ -195,49 +200,63 @@ fn timeline(record: &Record, schedule: Schedule, until: Duration) -> Vec<Slice> 
         from,
         to: (from + width).min(until),
         sides: record.figures(from..from + width),
+        classes: record.classes(from..from + width),
     };
     starts.map(slice).collect()
 }
 
-/// The result in one sentence.
+/// The result in a sentence or two.
 fn headline(evidence: &Evidence, bounds: &[Bound], cut_short: Option<Duration>) -> String {
     let broken = bounds.iter().find(|bound| bound.verdict == Verdict::Broken);
-    let hanging = evidence.of(Phase::Hanging).filter(|hanging| hanging.over);
-    match (broken, hanging) {
-        (
-            Some(Bound {
-                rule: Rule::Control,
-                bare,
-                ..
-            }),
-            _,
-        ) => format!(
-            "The run proved nothing: the bare gateway, too, served {bare} of the calls to \
-             inventory while payments hung.",
-        ),
-        (
-            Some(Bound {
-                rule,
-                phase,
-                limit,
-                protected,
-                bare,
-                ..
-            }),
-            _,
-        ) => {
-            let (rule, phase) = (rule.name(), phase.name());
-            format!("A bound broke, {rule} in {phase}: {protected}, not {limit} (bare: {bare}).")
-        }
-        (None, Some(hanging)) => format!(
-            "While payments hung, the protected gateway served {} of the calls to inventory; \
-             the bare one served {}.",
-            share(&hanging.sides.protected.inventory),
-            share(&hanging.sides.bare.inventory),
-        ),
-        (None, None) => {
+    let over = |phase| evidence.of(phase).filter(|phase| phase.over);
+    match (broken, over(Phase::Hanging), over(Phase::Rush)) {
+        (Some(broken), ..) => what_broke(broken),
+        (None, Some(hanging), rush) => outage(hanging) + &rush.map(rush_hour).unwrap_or_default(),
+        (None, None, _) => {
             let after = duration(cut_short.unwrap_or_default());
             format!("Cut short after {after}, before anything was proved.")
         }
     }
+}
+
+fn what_broke(broken: &Bound) -> String {
+    let Bound {
+        rule,
+        phase,
+        limit,
+        protected,
+        bare,
+        ..
+    } = broken;
+    match rule {
+        Rule::Control => format!(
+            "The run proved nothing: the bare gateway, too, served {bare} of the calls to \
+             inventory while payments hung.",
+        ),
+        Rule::Overrun => format!(
+            "The run proved nothing: the protected gateway served {protected} of the calls in \
+             the rush.",
+        ),
+        _ => {
+            let (rule, phase) = (rule.name(), phase.name());
+            format!("A bound broke, {rule} in {phase}: {protected}, not {limit} (bare: {bare}).")
+        }
+    }
+}
+
+fn outage(hanging: &PhaseFigures) -> String {
+    format!(
+        "While payments hung, the protected gateway served {} of the calls to inventory; \
+         the bare one served {}.",
+        share(&hanging.sides.protected.inventory),
+        share(&hanging.sides.bare.inventory),
+    )
+}
+
+fn rush_hour(rush: &PhaseFigures) -> String {
+    format!(
+        " In the rush it served {} of the checkouts; the bare one served {}.",
+        share(&rush.classes.protected.checkout),
+        share(&rush.classes.bare.checkout),
+    )
 }

@@ -1,11 +1,10 @@
-//! One panel of the chart: a line for each upstream over time, on a scale of its own.
+//! One panel of the chart: lines over time, on a scale of its own.
 
 use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::figures::Figures;
-use crate::stage::{PerUpstream, Upstream};
 
 /// The plane all panels share: time runs from `left` to `right`.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +96,17 @@ fn power_of_ten(power: i32) -> String {
     }
 }
 
-/// What a panel shows: the figures of each slice of the run.
+/// One line of a panel: the same calls in each slice of a part of the run.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// What the style sheet knows it by.
+    pub name: &'static str,
+    /// Whether the calls it lost are filled, up to all of them.
+    pub matters: bool,
+    pub slices: Vec<(Range<Duration>, &'a Figures)>,
+}
+
+/// What a panel shows, the last line above the others.
 #[derive(Debug)]
 pub struct Panel<'a> {
     pub title: &'a str,
@@ -105,22 +114,18 @@ pub struct Panel<'a> {
     pub height: f64,
     pub axis: TimeAxis,
     pub scale: Scale,
-    pub slices: Vec<(Range<Duration>, &'a PerUpstream<Figures>)>,
+    pub lines: Vec<Line<'a>>,
 }
 
 impl Panel<'_> {
     pub fn draw(&self, svg: &mut String) {
         self.draw_rules(svg);
-        if matches!(self.scale, Scale::Share) {
-            self.draw_lost(svg);
-        }
-        for upstream in [Upstream::Payments, Upstream::Inventory] {
-            let points = self.line(upstream);
-            let _ = write!(
-                svg,
-                r#"<polyline class="{}" points="{points}"/>"#,
-                upstream.name()
-            );
+        for line in &self.lines {
+            if line.matters && matches!(self.scale, Scale::Share) {
+                self.draw_lost(svg, line);
+            }
+            let (name, points) = (line.name, self.points(line));
+            let _ = write!(svg, r#"<polyline class="{name}" points="{points}"/>"#);
         }
         let (left, title) = (self.axis.left, self.top - 9.0);
         let _ = writeln!(
@@ -143,23 +148,23 @@ impl Panel<'_> {
         }
     }
 
-    /// Fills what inventory lost: everything between its line and all calls.
-    fn draw_lost(&self, svg: &mut String) {
-        let (Some((first, _)), Some((last, _))) = (self.slices.first(), self.slices.last()) else {
+    /// Fills what was lost: everything between the line and all calls.
+    fn draw_lost(&self, svg: &mut String, line: &Line<'_>) {
+        let (Some((first, _)), Some((last, _))) = (line.slices.first(), line.slices.last()) else {
             return;
         };
         let (first, last) = (self.axis.x(first.start), self.axis.x(last.end));
-        let (line, top) = (self.line(Upstream::Inventory), self.top);
+        let (name, points, top) = (line.name, self.points(line), self.top);
         let _ = writeln!(
             svg,
-            r#"<polygon class="lost" points="{first:.1},{top} {line} {last:.1},{top}"/>"#
+            r#"<polygon class="lost {name}" points="{first:.1},{top} {points} {last:.1},{top}"/>"#
         );
     }
 
-    /// The line of one upstream, level within each slice; slices without calls are passed over.
-    fn line(&self, upstream: Upstream) -> String {
-        let points = self.slices.iter().filter_map(|(span, figures)| {
-            let y = self.y(self.scale.height(figures.of(upstream))?);
+    /// The points of a line, level within each slice; slices without calls are passed over.
+    fn points(&self, line: &Line<'_>) -> String {
+        let points = line.slices.iter().filter_map(|(span, figures)| {
+            let y = self.y(self.scale.height(figures)?);
             let (from, to) = (self.axis.x(span.start), self.axis.x(span.end));
             Some(format!("{from:.1},{y:.1} {to:.1},{y:.1}"))
         });

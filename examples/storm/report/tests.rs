@@ -3,7 +3,7 @@
 use super::*;
 use crate::load::call::{Call, Outcome as Ending};
 use crate::options::{Command, parse};
-use crate::stage::{Side, Upstream};
+use crate::stage::{Class, Side, Upstream};
 
 fn options() -> Options {
     match parse(["storm".into(), "--seconds".into(), "16".into()]) {
@@ -12,18 +12,30 @@ fn options() -> Options {
     }
 }
 
-/// A hundred calls per second to each upstream of each gateway, which end as `ending` says.
+/// A hundred calls per second to each upstream of each gateway, which end as `ending` says until
+/// the rush. There every second call is served, and every checkout by the protected gateway.
 fn record(ending: impl Fn(Side, Upstream, Phase) -> Ending) -> Record {
     let schedule = options().schedule();
     let mut calls = Vec::new();
-    for due in (0..1_600).map(|n| Duration::from_millis(n * 10)) {
+    for (n, due) in (0..1_600).map(|n| (n, Duration::from_millis(n * 10))) {
+        let class = match n % 5 {
+            0 => Class::Checkout,
+            1 => Class::Rest,
+            _ => Class::Browse,
+        };
         for side in Side::ALL {
             for upstream in Upstream::ALL {
-                let outcome = ending(side, upstream, schedule.phase_at(due));
+                let outcome = match (schedule.phase_at(due), side, class) {
+                    (Phase::Rush, Side::Protected, Class::Checkout) => Ending::Served,
+                    (Phase::Rush, ..) if n % 2 == 0 => Ending::Served,
+                    (Phase::Rush, ..) => Ending::Refused,
+                    (phase, ..) => ending(side, upstream, phase),
+                };
                 let (late, latency) = (Duration::ZERO, Duration::from_millis(15));
                 calls.push(Call {
                     side,
                     upstream,
+                    class,
                     due,
                     late,
                     latency,
@@ -45,7 +57,10 @@ fn as_expected(side: Side, upstream: Upstream, phase: Phase) -> Ending {
 }
 
 fn report(record: &Record, cut_short: Option<Duration>) -> Report {
-    let accepted = PerSide::from_fn(|_| Some(options().schedule().total() * 3 / 4));
+    let phases = options().schedule().phases();
+    let back = phases.filter(|(phase, _)| *phase == Phase::Back);
+    let back = back.map(|(_, span)| span.start).next();
+    let accepted = PerSide::from_fn(|_| back);
     Report::new(&options(), record, accepted, Vec::new(), cut_short)
 }
 
@@ -57,7 +72,8 @@ fn a_run_as_expected_holds_and_says_so_in_one_sentence() {
     assert_eq!(
         report.headline,
         "While payments hung, the protected gateway served 100 % of the calls to inventory; \
-         the bare one served 0.0 %.",
+         the bare one served 0.0 %. In the rush it served 100 % of the checkouts; the bare one \
+         served 50.0 %.",
     );
 }
 
@@ -94,7 +110,7 @@ fn a_run_without_control_proved_nothing() {
 
 #[test]
 fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
-    let report = report(&record(as_expected), Some(Duration::from_secs(7)));
+    let report = report(&record(as_expected), Some(Duration::from_secs(6)));
     let over: Vec<_> = report
         .phases
         .iter()
@@ -106,12 +122,12 @@ fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
         (Phase::HalfFailing, false),
     ];
     assert_eq!(over, expected);
-    assert_eq!(report.timeline.last().unwrap().to, Duration::from_secs(7));
+    assert_eq!(report.timeline.last().unwrap().to, Duration::from_secs(6));
     let held = report
         .bounds
         .iter()
         .filter(|bound| bound.verdict == Verdict::Held);
-    assert_eq!((held.count(), report.bounds.len()), (4, 14));
+    assert_eq!((held.count(), report.bounds.len()), (4, 18));
 }
 
 #[test]
@@ -138,5 +154,8 @@ fn the_page_is_filled_and_shows_every_phase_and_verdict() {
     for phase in Phase::ALL {
         assert!(page.contains(phase.story()), "{}", phase.name());
     }
-    assert_eq!(page.matches("✓ held").count(), 14);
+    for class in Class::ALL {
+        assert!(page.contains(class.name()), "{}", class.name());
+    }
+    assert_eq!(page.matches("✓ held").count(), 18);
 }

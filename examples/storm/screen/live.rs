@@ -1,4 +1,4 @@
-//! The drawing: the phase, a progress bar, and one line for each upstream of each gateway.
+//! The drawing: the phase, a progress bar, and for each gateway a line for each upstream and class.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::View;
 use crate::figures::Figures;
 use crate::schedule::Schedule;
-use crate::stage::{PerSide, PerUpstream, Side, Upstream};
-use crate::text::{duration, share};
+use crate::stage::{Class, PerClass, PerSide, PerUpstream, Side, Upstream};
+use crate::text::{duration_or_none, share};
 
 /// How often the terminal is written to, per second.
 const FRAMES: u8 = 10;
@@ -19,9 +19,16 @@ pub struct Live {
     bars: MultiProgress,
     phase: ProgressBar,
     progress: ProgressBar,
-    rows: PerSide<PerUpstream<ProgressBar>>,
+    rows: PerSide<Rows>,
     /// What never changes. The line of a bar that is dropped would be erased.
     _still: [ProgressBar; 3],
+}
+
+/// The lines of one gateway.
+#[derive(Debug)]
+struct Rows {
+    upstreams: PerUpstream<ProgressBar>,
+    classes: PerClass<ProgressBar>,
 }
 
 impl Live {
@@ -41,7 +48,10 @@ impl Live {
         let progress = bars.add(bar.with_message(clock(Duration::ZERO, schedule.total())));
         let gap = still("{wide_msg}", " ");
         let header = still("{wide_msg:.dim}", HEADER);
-        let rows = PerSide::from_fn(|_| PerUpstream::from_fn(|_| line("{wide_msg}")));
+        let rows = PerSide::from_fn(|_| Rows {
+            upstreams: PerUpstream::from_fn(|_| line("{wide_msg}")),
+            classes: PerClass::from_fn(|_| line("{wide_msg}")),
+        });
         Self {
             bars,
             phase,
@@ -58,22 +68,31 @@ impl Live {
         self.progress.set_position(view.now.as_millis() as u64);
         self.progress.set_message(clock(view.now, total));
         for side in Side::ALL {
-            for upstream in Upstream::ALL {
-                self.show_row(view, side, upstream);
-            }
+            self.show_side(view, side);
         }
     }
 
-    fn show_row(&self, view: &View, side: Side, upstream: Upstream) {
-        let figures = view.figures.of(side).of(upstream);
-        let row = self.rows.of(side).of(upstream);
-        let well = figures.calls == 0 || figures.serves(99);
-        row.set_style(style(if well {
-            "{wide_msg}"
-        } else {
-            "{wide_msg:.yellow}"
-        }));
-        row.set_message(text(view, figures, side, upstream));
+    fn show_side(&self, view: &View, side: Side) {
+        let rows = self.rows.of(side);
+        for upstream in Upstream::ALL {
+            let gateway = match upstream {
+                Upstream::Inventory => side.name(),
+                Upstream::Payments => "",
+            };
+            let breaker = match side {
+                Side::Protected => view.breakers.of(upstream).name(),
+                Side::Bare => "none",
+            };
+            let figures = view.figures.of(side).of(upstream);
+            let text = format!("{gateway:10} {:10}", upstream.name());
+            let text = format!("{text}{}  {breaker}", cells(view, figures));
+            show_row(rows.upstreams.of(upstream), figures, text);
+        }
+        for class in Class::ALL {
+            let figures = view.classes.of(side).of(class);
+            let text = format!("{:10} {:10}{}", "", class.name(), cells(view, figures));
+            show_row(rows.classes.of(class), figures, text);
+        }
     }
 
     pub fn close(&self) {
@@ -85,23 +104,24 @@ impl Live {
 const HEADER: &str =
     "                         served  goodput      p50      p99   refused  breaker";
 
-fn text(view: &View, figures: &Figures, side: Side, upstream: Upstream) -> String {
-    let gateway = if upstream == Upstream::Inventory {
-        side.name()
+/// Shows a line, in another colour while calls are lost.
+fn show_row(row: &ProgressBar, figures: &Figures, text: String) {
+    let well = figures.calls == 0 || figures.serves(99);
+    row.set_style(style(if well {
+        "{wide_msg}"
     } else {
-        ""
-    };
-    let breaker = match side {
-        Side::Protected => view.breakers.of(upstream).name(),
-        Side::Bare => "none",
-    };
+        "{wide_msg:.yellow}"
+    }));
+    row.set_message(text);
+}
+
+fn cells(view: &View, figures: &Figures) -> String {
     format!(
-        "{gateway:10} {:10}{:>10} {:>8} {:>8} {:>8} {:>9}  {breaker}",
-        upstream.name(),
+        "{:>10} {:>8} {:>8} {:>8} {:>9}",
         share(figures),
         view.per_second(figures.served),
-        figures.p50.map_or_else(|| "–".into(), duration),
-        figures.p99.map_or_else(|| "–".into(), duration),
+        duration_or_none(figures.p50),
+        duration_or_none(figures.p99),
         view.per_second(figures.refused),
     )
 }

@@ -8,7 +8,7 @@ use crate::breakers::BreakerState;
 use crate::figures::Figures;
 use crate::options::Options;
 use crate::schedule::Phase;
-use crate::stage::{PerSide, PerUpstream};
+use crate::stage::{PerClass, PerSide, PerUpstream};
 
 mod live;
 mod plain;
@@ -28,6 +28,8 @@ pub struct View {
     pub phase: Phase,
     /// Of the calls that ended in the last `window`.
     pub figures: PerSide<PerUpstream<Figures>>,
+    /// The same calls by what they were about.
+    pub classes: PerSide<PerClass<Figures>>,
     pub window: Duration,
     /// Of the protected gateway; the bare one has none.
     pub breakers: PerUpstream<BreakerState>,
@@ -42,7 +44,7 @@ impl View {
 
 #[derive(Debug)]
 pub enum Screen {
-    Live(live::Live),
+    Live(Box<live::Live>),
     Plain(plain::Plain),
 }
 
@@ -55,7 +57,7 @@ impl Screen {
         if options.headless || !stdout().is_terminal() {
             Self::Plain(plain::Plain::new(&title, places, options.schedule()))
         } else {
-            Self::Live(live::Live::new(&title, options.schedule()))
+            Self::Live(live::Live::new(&title, options.schedule()).into())
         }
     }
 

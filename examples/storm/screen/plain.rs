@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Places, View};
 use crate::schedule::Schedule;
 use crate::stage::{PerSide, PerUpstream, Side};
-use crate::text::{duration, share};
+use crate::text::{duration_or_none, share};
 
 /// How many lines a run is told in.
 const LINES: u32 = 20;
@@ -31,7 +31,7 @@ impl Plain {
             );
         }
         println!();
-        println!("{:17}{:^45}  {:^34}", "", "protected", "bare");
+        println!("{:17}{:^54}  {:^43}", "", "protected", "bare");
         println!(
             "{:>6}  {:9}{}  {:9}  {}",
             "time",
@@ -62,20 +62,21 @@ impl Plain {
 
 fn head() -> String {
     format!(
-        "{:>8} {:>9} {:>7} {:>7}",
-        "goodput", "inventory", "p99", "refused"
+        "{:>8} {:>9} {:>7} {:>8} {:>7}",
+        "goodput", "inventory", "p99", "checkout", "refused"
     )
 }
 
-/// Goodput and refusals of the gateway, share and p99 of inventory.
+/// Goodput and refusals of the gateway, share and p99 of inventory, share of checkouts.
 fn side(view: &View, side: Side) -> String {
     let upstreams = view.figures.of(side);
     let inventory = &upstreams.inventory;
     format!(
-        "{:>8} {:>9} {:>7} {:>7}",
+        "{:>8} {:>9} {:>7} {:>8} {:>7}",
         view.per_second(inventory.served + upstreams.payments.served),
         share(inventory),
-        inventory.p99.map_or_else(|| "–".into(), duration),
+        duration_or_none(inventory.p99),
+        share(&view.classes.of(side).checkout),
         view.per_second(inventory.refused + upstreams.payments.refused),
     )
 }

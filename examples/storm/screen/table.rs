@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::gateway::plan::Plan;
 use crate::judge::{Bound, PhaseFigures, Rule, Verdict};
 use crate::report::Report;
-use crate::text::{duration, share, wrapped};
+use crate::schedule::Phase;
+use crate::stage::{Class, Side};
+use crate::text::{duration_or_none, percent, share, wrapped};
 
 const WIDTH: usize = 80;
 
@@ -15,6 +18,10 @@ pub struct Table<'a>(pub &'a Report);
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_phases(f, &self.0.phases)?;
+        if let Some(rush) = self.0.phases.iter().find(|p| p.phase == Phase::Rush) {
+            write_classes(f, rush)?;
+            write_rush(f, self.0.settings.plan)?;
+        }
         writeln!(f)?;
         write_bounds(f, &self.0.bounds)?;
         writeln!(
@@ -27,17 +34,52 @@ impl Display for Table<'_> {
 }
 
 fn write_phases(f: &mut Formatter<'_>, phases: &[PhaseFigures]) -> fmt::Result {
-    let pair = ["protected", "bare"]
-        .map(|side| format!("{side:>10}"))
-        .concat();
     let groups = ["inventory served", "inventory p99", "payments served"];
-    let groups = groups.map(|group| format!("{group:>20}")).concat();
-    writeln!(f, "\n{:20}{groups}", "")?;
-    writeln!(f, "{:14}{:>6}{}", "phase", "calls", pair.repeat(3))?;
+    write_head(f, "phase", groups)?;
     for phase in phases {
         write_phase(f, phase)?;
     }
     Ok(())
+}
+
+/// The head of a table with three pairs of columns.
+fn write_head(f: &mut Formatter<'_>, what: &str, groups: [&str; 3]) -> fmt::Result {
+    let pair = Side::ALL
+        .map(|side| format!("{:>10}", side.name()))
+        .concat();
+    let groups = groups.map(|group| format!("{group:>20}")).concat();
+    writeln!(f, "\n{:20}{groups}", "")?;
+    writeln!(f, "{what:14}{:>6}{}", "calls", pair.repeat(3))
+}
+
+/// The rush, class by class.
+fn write_classes(f: &mut Formatter<'_>, rush: &PhaseFigures) -> fmt::Result {
+    let groups = ["served", "p99", "of all served"];
+    write_head(f, "in the rush", groups)?;
+    let sides = Side::ALL.map(|side| rush.classes.of(side));
+    for class in Class::ALL {
+        write!(f, "{:14}{:>6}", class.name(), sides[0].of(class).calls)?;
+        for side in sides {
+            write!(f, "{:>10}", share(side.of(class)))?;
+        }
+        for side in sides {
+            write!(f, "{:>10}", duration_or_none(side.of(class).p99))?;
+        }
+        for side in sides {
+            let of_all = percent(side.of(class).served, side.total().served);
+            write!(f, "{of_all:>10}")?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+fn write_rush(f: &mut Formatter<'_>, plan: Plan) -> fmt::Result {
+    let (rate, places, queue) = (plan.rush_rate, plan.capacity, plan.queue);
+    writeln!(
+        f,
+        "{rate} calls/s came, twice what {places} places can serve; {queue} may wait."
+    )
 }
 
 fn write_phase(f: &mut Formatter<'_>, phase: &PhaseFigures) -> fmt::Result {
@@ -49,11 +91,7 @@ fn write_phase(f: &mut Formatter<'_>, phase: &PhaseFigures) -> fmt::Result {
         write!(f, "{:>10}", share(&side.inventory))?;
     }
     for side in sides {
-        write!(
-            f,
-            "{:>10}",
-            side.inventory.p99.map_or_else(|| "–".into(), duration)
-        )?;
+        write!(f, "{:>10}", duration_or_none(side.inventory.p99))?;
     }
     for side in sides {
         write!(f, "{:>10}", share(&side.payments))?;
@@ -90,16 +128,17 @@ fn write_group(f: &mut Formatter<'_>, group: &[Bound]) -> fmt::Result {
     match (rule, verdict) {
         (_, Verdict::NotJudged(_)) => writeln!(f),
         (Rule::Share | Rule::Latency, Verdict::Held) => writeln!(f, ", {}", phases(group)),
+        (Rule::Share | Rule::Latency, _) => writeln!(f, ", {}", measured(group)),
         (Rule::Control, _) => writeln!(f, ": {bare}"),
         (Rule::Recovery, _) => writeln!(f, ": {protected} (bare: {bare})"),
-        _ => writeln!(f, ", {}", measured(group)),
+        _ => writeln!(f, " in the rush: {protected} (bare: {bare})"),
     }
 }
 
 fn phases(group: &[Bound]) -> String {
     let names: Vec<_> = group.iter().map(|bound| bound.phase.name()).collect();
     match names.len() {
-        6 => "in every phase".into(),
+        6 => "in every phase before the rush".into(),
         _ => format!("in {}", names.join(", ")),
     }
 }

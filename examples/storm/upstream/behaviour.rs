@@ -1,4 +1,4 @@
-//! How an upstream answers: a pure decision from the seed and the number of the call.
+//! How an upstream answers: a pure decision from the seed, the number and the class of the call.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,6 +7,16 @@ use http::StatusCode;
 
 use crate::chance::{Purpose, draw};
 use crate::schedule::Phase;
+use crate::stage::{Class, Upstream};
+
+/// How long a calm answer takes on average: 10 to 20 ms, all of them equally often.
+pub const CALM: Duration = Duration::from_millis(15);
+
+/// How many times longer an answer takes while an upstream is slow.
+pub const SLOWNESS: u32 = 10;
+
+/// The slowest answer of an upstream that gives any.
+pub const SLOWEST: Duration = Duration::from_millis(20 * SLOWNESS as u64);
 
 /// What an upstream is told to do, one word on its standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +25,8 @@ pub enum Behaviour {
     Slow,
     HalfFailing,
     Hanging,
+    /// Whoever does not check out asks for pages that take ten times as long.
+    Rushed,
 }
 
 /// What becomes of one call.
@@ -25,16 +37,23 @@ pub enum Answer {
 }
 
 impl Behaviour {
-    pub const ALL: [Self; 4] = [Self::Calm, Self::Slow, Self::HalfFailing, Self::Hanging];
+    pub const ALL: [Self; 5] = [
+        Self::Calm,
+        Self::Slow,
+        Self::HalfFailing,
+        Self::Hanging,
+        Self::Rushed,
+    ];
 
-    /// What payments does in a phase; `None` when there is no payments.
-    pub const fn during(phase: Phase) -> Option<Self> {
-        match phase {
-            Phase::Calm | Phase::Back => Some(Self::Calm),
-            Phase::Slow => Some(Self::Slow),
-            Phase::HalfFailing => Some(Self::HalfFailing),
-            Phase::Hanging => Some(Self::Hanging),
-            Phase::Dead => None,
+    /// What an upstream does in a phase; `None` when there is no payments.
+    pub const fn during(phase: Phase, upstream: Upstream) -> Option<Self> {
+        match (phase, upstream) {
+            (Phase::Rush, _) => Some(Self::Rushed),
+            (Phase::Calm | Phase::Back, _) | (_, Upstream::Inventory) => Some(Self::Calm),
+            (Phase::Slow, Upstream::Payments) => Some(Self::Slow),
+            (Phase::HalfFailing, Upstream::Payments) => Some(Self::HalfFailing),
+            (Phase::Hanging, Upstream::Payments) => Some(Self::Hanging),
+            (Phase::Dead, Upstream::Payments) => None,
         }
     }
 
@@ -45,17 +64,20 @@ impl Behaviour {
             Self::Slow => "slow",
             Self::HalfFailing => "half-failing",
             Self::Hanging => "hanging",
+            Self::Rushed => "rushed",
         }
     }
 
     /// Decides one call, always the same way for the same seed and number.
-    pub fn answer(self, seed: u64, number: u64) -> Answer {
-        let calm =
-            Duration::from_millis(10).mul_f64(1.0 + draw(seed, Purpose::ServiceTime, number));
+    pub fn answer(self, seed: u64, number: u64, class: Class) -> Answer {
+        let calm = CALM * 2 / 3;
+        let calm = calm.mul_f64(1.0 + draw(seed, Purpose::ServiceTime, number));
         let fails = draw(seed, Purpose::Failure, number) < 0.5;
         match self {
             Self::Calm => Answer::After(calm, StatusCode::OK),
-            Self::Slow => Answer::After(calm * 10, StatusCode::OK),
+            Self::Slow => Answer::After(calm * SLOWNESS, StatusCode::OK),
+            Self::Rushed if class == Class::Checkout => Answer::After(calm, StatusCode::OK),
+            Self::Rushed => Answer::After(calm * SLOWNESS, StatusCode::OK),
             Self::HalfFailing if fails => Answer::After(calm, StatusCode::SERVICE_UNAVAILABLE),
             Self::HalfFailing => Answer::After(calm, StatusCode::OK),
             Self::Hanging => Answer::Never,
@@ -82,8 +104,8 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn service_time(behaviour: Behaviour, number: u64) -> Duration {
-        match behaviour.answer(1, number) {
+    fn service_time(behaviour: Behaviour, number: u64, class: Class) -> Duration {
+        match behaviour.answer(1, number, class) {
             Answer::After(time, _) => time,
             Answer::Never => Duration::MAX,
         }
@@ -100,9 +122,29 @@ mod tests {
     #[test]
     fn calm_answers_in_ten_to_twenty_milliseconds_and_slow_takes_ten_times_as_long() {
         for number in 0..1_000 {
-            let calm = service_time(Behaviour::Calm, number);
-            assert!((millis(10)..millis(20)).contains(&calm), "{calm:?}");
-            assert_eq!(service_time(Behaviour::Slow, number), calm * 10);
+            for class in Class::ALL {
+                let calm = service_time(Behaviour::Calm, number, class);
+                assert!((millis(10)..millis(20)).contains(&calm), "{calm:?}");
+                assert_eq!(service_time(Behaviour::Slow, number, class), calm * 10);
+            }
+        }
+    }
+
+    #[test]
+    fn in_the_rush_only_a_checkout_takes_no_longer_than_ever() {
+        for number in 0..1_000 {
+            let [checkout, rest, browse] =
+                Class::ALL.map(|class| service_time(Behaviour::Rushed, number, class));
+            assert!((millis(10)..millis(20)).contains(&checkout), "{checkout:?}");
+            assert_eq!([rest, browse], [checkout * 10; 2]);
+        }
+    }
+
+    #[test]
+    fn inventory_is_calm_in_every_phase_but_the_rush() {
+        for phase in Phase::ALL {
+            let calm = Behaviour::during(phase, Upstream::Inventory) == Some(Behaviour::Calm);
+            assert_eq!(calm, phase != Phase::Rush, "{phase:?}");
         }
     }
 
@@ -110,7 +152,7 @@ mod tests {
     fn half_of_the_answers_fail_and_the_same_ones_each_time() {
         let failed = |number| {
             matches!(
-                Behaviour::HalfFailing.answer(1, number),
+                Behaviour::HalfFailing.answer(1, number, Class::Rest),
                 Answer::After(_, StatusCode::SERVICE_UNAVAILABLE)
             )
         };
@@ -126,6 +168,6 @@ mod tests {
 
     #[test]
     fn a_hanging_upstream_never_answers() {
-        assert_eq!(Behaviour::Hanging.answer(1, 5), Answer::Never);
+        assert_eq!(Behaviour::Hanging.answer(1, 5, Class::Rest), Answer::Never);
     }
 }

@@ -12,12 +12,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use clap::Args;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::behaviour::{Answer, Behaviour};
 use super::{CALL_HEADER, UPSTREAM_HEADER};
+use crate::stage::Class;
 
 /// How often a taken port is tried again, 20 ms apart.
 const BIND_AGAIN: u32 = 50;
@@ -99,7 +100,7 @@ fn announce(address: SocketAddr) -> io::Result<()> {
     out.flush()
 }
 
-async fn answer(State(service): State<Service>, headers: HeaderMap) -> Response {
+async fn answer(State(service): State<Service>, uri: Uri, headers: HeaderMap) -> Response {
     let number = headers
         .get(CALL_HEADER)
         .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -107,7 +108,7 @@ async fn answer(State(service): State<Service>, headers: HeaderMap) -> Response 
         return StatusCode::BAD_REQUEST.into_response();
     };
     let behaviour = *service.behaviour.borrow();
-    match behaviour.answer(service.seed, number) {
+    match behaviour.answer(service.seed, number, Class::of(uri.path())) {
         Answer::Never => std::future::pending().await,
         Answer::After(time, status) => {
             tokio::time::sleep(time).await;
