@@ -5,11 +5,16 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use buttress_bulkhead::Bulkhead;
-use buttress_core::{Priority, WidenLayer};
+use buttress_bulkhead::{Acquire, Bulkhead, Permit};
+use buttress_core::{Priority, Rejected, WidenLayer};
+use buttress_sync::Random;
+use buttress_testkit::{deep, seed};
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -229,4 +234,104 @@ async fn a_task_that_waits_for_itself_goes_on() {
 async fn a_task_that_waits_for_itself_sticks_with_the_peers() {
     assert_eq!(select_loop(towers()).await, None);
     assert_eq!(select_loop(tower_resiliences()).await, None);
+}
+
+// === In a race ===
+
+/// A bulkhead of one slot, which is taken, and a call that may have been polled once.
+struct Pair {
+    bulkhead: Bulkhead,
+    inside: Permit,
+    call: Pin<Box<Acquire>>,
+}
+
+impl Pair {
+    fn new(polled: bool) -> Self {
+        let builder = Bulkhead::builder("race").max_concurrent(1);
+        let builder = builder.max_wait(3600 * SECOND);
+        let bulkhead = builder.grant_timeout(MILLISECOND).build();
+        let inside = bulkhead.try_acquire().unwrap();
+        let mut call = Box::pin(bulkhead.acquire(Priority::High));
+        if polled {
+            assert!(poll(&mut call).is_pending());
+        }
+        Self {
+            bulkhead,
+            inside,
+            call,
+        }
+    }
+}
+
+fn poll(call: &mut Pin<Box<Acquire>>) -> Poll<Result<Permit, Rejected>> {
+    call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What became of a call that is not polled any more.
+type LastPoll = (Poll<Result<Permit, Rejected>>, Pin<Box<Acquire>>);
+
+/// Where two threads wait for each other, again and again.
+#[derive(Default)]
+struct Meeting([AtomicU32; 2]);
+
+impl Meeting {
+    /// Waits for the other, and then a little more or less.
+    fn meet(&self, who: usize, turns: u64) {
+        let came = self.0[who].fetch_add(1, SeqCst) + 1;
+        while self.0[1 - who].load(SeqCst) < came {
+            std::hint::spin_loop();
+        }
+        (0..turns).for_each(|_| std::hint::spin_loop());
+    }
+}
+
+/// Polls calls for the last time on another thread, each in about the moment in which its slot gets free.
+async fn race(pairs: Vec<Pair>, random: &Random) -> Vec<(Bulkhead, LastPoll)> {
+    let (mut bulkheads, mut inside, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in pairs {
+        bulkheads.push(pair.bulkhead);
+        inside.push(pair.inside);
+        calls.push((random.next_u64() % 64, pair.call));
+    }
+    let meeting = Arc::new(Meeting::default());
+    let polling = {
+        let meeting = Arc::clone(&meeting);
+        let last = move |(turns, mut call)| {
+            meeting.meet(0, turns);
+            (poll(&mut call), call)
+        };
+        tokio::task::spawn_blocking(move || calls.into_iter().map(last).collect::<Vec<_>>())
+    };
+    for inside in inside {
+        meeting.meet(1, random.next_u64() % 64);
+        drop(inside);
+    }
+    bulkheads.into_iter().zip(polling.await.unwrap()).collect()
+}
+
+/// The last poll makes a timer for the end of the call's wait, and the grant one for its own end: it is the grant's that must be
+/// left, whichever comes first.
+// proves: PB-8, A-5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_handed_over_in_the_middle_of_the_last_poll_passes_on() {
+    let random = Random::seeded(seed());
+    let (mut taken, mut passed_on) = (0, 0);
+    for round in 0..deep(200, 4_000) {
+        let pairs = (0..64).map(|_| Pair::new(round % 2 == 0)).collect();
+        let mut left_alone = Vec::new();
+        for (bulkhead, (polled, call)) in race(pairs, &random).await {
+            taken += u32::from(polled.is_ready());
+            left_alone.push((bulkhead, call));
+        }
+        // They come before a grant is overdue: whoever comes later finds that out.
+        let next = |(bulkhead, _): &(Bulkhead, _)| bulkhead.acquire(Priority::Normal);
+        let next = join_all(left_alone.iter().map(next));
+        let all = timeout(2 * SECOND, next).await;
+        let revoked =
+            |(bulkhead, _): &(Bulkhead, _)| bulkhead.snapshot().class(Priority::High).revoked_count;
+        passed_on += left_alone.iter().map(revoked).sum::<u64>();
+        assert!(all.is_ok(), "somebody is stuck in round {round}");
+    }
+    println!("{taken} took the slot, {passed_on} passed it on");
+    assert!(taken > 0 && passed_on > 0);
 }

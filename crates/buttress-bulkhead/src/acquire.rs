@@ -161,7 +161,7 @@ impl Place {
     }
 
     fn wait_until(&self, limit: Instant) -> Poll<Result<Permit, Rejected>> {
-        self.waiter.set(limit);
+        self.waiter.set_at_latest(limit, Instant::now());
         self.arm()
     }
 

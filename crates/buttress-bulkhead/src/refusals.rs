@@ -87,7 +87,7 @@ impl Refusals {
     }
 
     /// At most one line a second; it says how many refusals there were since the last.
-    fn log(&self, rejected: Rejected) {
+    pub(crate) fn log(&self, rejected: Rejected) {
         if !tracing::enabled!(target: TARGET, Level::DEBUG) {
             return;
         }

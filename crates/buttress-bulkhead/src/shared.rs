@@ -1,6 +1,5 @@
 //! What all clones of a handle share: the slots, the counts, and whoever listens.
 
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,7 +25,6 @@ pub(crate) struct Shared {
     /// How many may wait, to be read without the lock.
     queue: AtomicU32,
     max_wait_nanos: AtomicU64,
-    grant_timeout: Duration,
     ended: Striped<{ Ending::KINDS }>,
     pub(crate) refusals: Refusals,
     listener: Listener<Event>,
@@ -42,7 +40,6 @@ impl Shared {
             state: State::new(slots, config.terms),
             queue: AtomicU32::new(config.terms.capacity),
             max_wait_nanos: AtomicU64::new(nanos(config.max_wait)),
-            grant_timeout: config.terms.patience,
             ended: Striped::new(),
             refusals: Refusals::new(name, config.retry_after, listener.is_there()),
             listener,
@@ -129,57 +126,65 @@ impl Shared {
     /// Gives those their turn who have it.
     #[cold]
     pub(crate) fn serve(&self, now: Instant) {
-        let mut more = true;
+        let (mut more, mut granted) = (true, false);
         self.deliver_all(|| {
             let notice = more.then(|| self.state.serve(now)).flatten()?;
             // Spares the usual grant a second look under the lock.
-            more = !matches!(notice, Notice::Granted(..)) || self.state.slots.may_be_granted();
+            granted |= matches!(notice, Notice::Granted(_));
+            more = !matches!(notice, Notice::Granted(_)) || self.state.slots.may_be_granted();
             Some(notice)
         });
+        if (granted || self.state.slots.occupancy().is_waited_for())
+            && let Some((watcher, due)) = self.state.watch()
+        {
+            watcher.set_at_latest(due, now);
+        }
         self.announce_if_drained();
     }
 
-    /// Delivers one notice after the other; a panic of an observer keeps nobody from getting theirs.
+    /// Delivers one notice after the other.
     fn deliver_all(&self, next: impl FnMut() -> Option<Notice<Arc<Waiter>>>) {
-        let mut rest = Rest { shared: self, next };
-        rest.deliver();
-        mem::forget(rest);
+        std::iter::from_fn(next).for_each(|notice| self.deliver(notice));
     }
 
-    /// Wakes whoever a notice is for. No lock is held.
+    /// Wakes whoever a notice is for, and tells the observer, whose panic is none of whoever comes by. No lock is held.
     pub(crate) fn deliver(&self, notice: Notice<Arc<Waiter>>) {
         match notice {
-            Notice::Granted(waiter, since) => {
-                waiter.granted(since.checked_add(self.grant_timeout).unwrap_or(since));
-            }
+            Notice::Granted(waiter) => waiter.wake_task(),
             Notice::TurnedOut(waiter, fate) => {
                 waiter.wake_task();
-                self.turn_away(fate);
+                self.refusals.note();
+                let rejected = self.refusals.of(fate);
+                self.refusals.log(rejected);
+                self.listener.tell_contained(&Event::Refused { rejected });
             }
-            Notice::Revoked(priority) => self.listener.tell(&Event::Revoked { priority }),
+            Notice::Revoked(priority) => {
+                self.listener.tell_contained(&Event::Revoked { priority });
+            }
         }
     }
 
     pub(crate) fn resize(&self, max_concurrent: u32) {
         self.state.slots.resize(max_concurrent);
-        self.tell(Event::Resized { max_concurrent });
         self.serve(Instant::now());
+        self.tell(Event::Resized { max_concurrent });
     }
 
     pub(crate) fn resize_queue(&self, queue: u32) {
         self.queue.store(queue, Ordering::Relaxed);
         self.state.resize_queue(queue);
-        self.tell(Event::QueueResized { queue });
         self.serve(Instant::now());
+        self.tell(Event::QueueResized { queue });
     }
 
     pub(crate) fn close(&self) {
         self.refusals.close();
-        if self.state.slots.close() {
-            self.tell(Event::Closed);
-        }
+        let closed = self.state.slots.close();
         self.deliver_all(|| self.state.dismiss());
         self.announce_if_drained();
+        if closed {
+            self.tell(Event::Closed);
+        }
     }
 
     pub(crate) async fn drained(&self) {
@@ -257,25 +262,5 @@ impl Shared {
             classes,
             waits: self.waits.snapshot(),
         }
-    }
-}
-
-/// What is still to be delivered, also when delivering panics.
-struct Rest<'a, F: FnMut() -> Option<Notice<Arc<Waiter>>>> {
-    shared: &'a Shared,
-    next: F,
-}
-
-impl<F: FnMut() -> Option<Notice<Arc<Waiter>>>> Rest<'_, F> {
-    fn deliver(&mut self) {
-        while let Some(notice) = (self.next)() {
-            self.shared.deliver(notice);
-        }
-    }
-}
-
-impl<F: FnMut() -> Option<Notice<Arc<Waiter>>>> Drop for Rest<'_, F> {
-    fn drop(&mut self) {
-        self.deliver();
     }
 }

@@ -26,6 +26,11 @@ pub(crate) use self::slots::{Claim, MOST_CALLS, Occupancy, Slots};
 pub(crate) trait Waiter: Clone {
     /// Learns that it has left the queue without a slot. It is woken later, by the [`Notice`].
     fn turn_out(&self, fate: Fate);
+
+    /// Whether its timer can see to it that a grant of another is not kept for too long.
+    fn can_watch(&self) -> bool {
+        true
+    }
 }
 
 /// Slots and queue.
@@ -38,8 +43,8 @@ pub(crate) struct State<W> {
 /// Something that somebody must be told, now that the lock is released.
 #[derive(Debug)]
 pub(crate) enum Notice<W> {
-    /// It has a slot since this moment, and must take it up.
-    Granted(W, Instant),
+    /// It has a slot, and must take it up.
+    Granted(W),
     /// It has left the queue.
     TurnedOut(W, Fate),
     /// A call of this class did not take up its grant in time.
@@ -136,7 +141,7 @@ impl<W: Waiter> State<W> {
             self.slots.wait_for();
         }
         let free = self.slots.has_room_for(self.claim(call.priority));
-        let serve = free || queue.has_overdue_grant(call.joined);
+        let serve = free || queue.has_grants();
         drop((queue, joined));
         Arrival {
             place,
@@ -172,9 +177,17 @@ impl<W: Waiter> State<W> {
             if self.slots.take_before_others(self.claim(call.priority)) {
                 queue.grant(key, ordinary, now);
                 self.unless_somebody_waits(&queue);
-                return queue.who(key).cloned().map(|who| Notice::Granted(who, now));
+                return queue.who(key).cloned().map(Notice::Granted);
             }
         }
+    }
+
+    /// Who of those that wait must see to it that the oldest grant is taken up, and until when: whoever comes by then serves the
+    /// queue again.
+    pub(crate) fn watch(&self) -> Option<(W, Instant)> {
+        let queue = self.queue.lock();
+        let (watcher, due) = queue.watch(W::can_watch)?;
+        Some((watcher.clone(), due))
     }
 
     /// Tells a call how it stands.
@@ -214,7 +227,7 @@ impl<W: Waiter> State<W> {
         }
     }
 
-    /// Lets a call leave, and tells whether it held a slot, which is free for somebody now.
+    /// Lets a call leave, and tells whether somebody is to be served now: it may have held a slot, or have watched over a grant.
     pub(crate) fn leave(&self, key: Key) -> bool {
         let left;
         let mut queue = self.queue.lock();
@@ -224,8 +237,9 @@ impl<W: Waiter> State<W> {
         if let (true, Some((call, _))) = (granted, &left) {
             self.slots.give_back(self.claim(call.priority));
         }
+        let serve = granted || queue.has_grants();
         drop((queue, left));
-        granted
+        serve
     }
 
     /// Changes how many may wait. Those that have no place any more are turned out by [`serve`](Self::serve).

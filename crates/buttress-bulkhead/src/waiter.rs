@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
 
 use buttress_sync::Mutex;
@@ -13,11 +14,14 @@ use crate::state::{Fate, Waiter as Waits};
 
 /// One for each call that waits, shared by its future and the queue.
 ///
-/// It is the waker of its own timer. So a grant that is not taken up is revoked when its time is over by the timer itself:
-/// neither the future that has it nor any other must be polled for that.
+/// It is the waker of its own timer. So a grant that is not taken up is revoked when its time is over by a timer itself, that of
+/// the next in turn: neither the future that has the grant nor any other must be polled for that, and the runtime of the one
+/// that has it may be busy or gone.
 pub(crate) struct Waiter {
     shared: Arc<Shared>,
     alarm: Alarm,
+    /// Whether the timer went off before it was due: the runtime that drove it is gone.
+    deaf: AtomicBool,
     letter: Mutex<Letter>,
 }
 
@@ -31,6 +35,7 @@ impl Waiter {
         Self {
             shared,
             alarm: Alarm::new(limit),
+            deaf: AtomicBool::new(false),
             letter: Mutex::new(Letter {
                 task: Some(task),
                 fate: None,
@@ -58,20 +63,15 @@ impl Waiter {
         drop(old);
     }
 
-    /// Its wait is over at `limit`.
-    pub(crate) fn set(&self, limit: Instant) {
-        self.alarm.set(limit);
+    /// Lets its timer go off at `due` at the latest.
+    pub(crate) fn set_at_latest(&self, due: Instant, now: Instant) {
+        self.alarm.set_at_latest(due, now);
     }
 
-    /// Makes sure that the task is woken when the alarm is due, unless it is due already.
+    /// Makes sure that the timer goes off when it is due, unless it is due already.
     pub(crate) fn arm(self: &Arc<Self>) -> Poll<()> {
+        self.deaf.store(false, Ordering::Relaxed);
         self.alarm.arm(&Waker::from(Arc::clone(self)))
-    }
-
-    /// It has a slot that it must take up until then.
-    pub(crate) fn granted(&self, until: Instant) {
-        self.alarm.set(until);
-        self.wake_task();
     }
 
     pub(crate) fn wake_task(&self) {
@@ -96,6 +96,10 @@ impl Waits for Arc<Waiter> {
     fn turn_out(&self, fate: Fate) {
         self.letter.lock().fate = Some(fate);
     }
+
+    fn can_watch(&self) -> bool {
+        !self.deaf.load(Ordering::Relaxed)
+    }
 }
 
 impl Wake for Waiter {
@@ -104,7 +108,11 @@ impl Wake for Waiter {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.shared.serve(Instant::now());
+        let now = Instant::now();
+        if now < self.alarm.due() {
+            self.deaf.store(true, Ordering::Relaxed);
+        }
+        self.shared.serve(now);
         // Its limit perhaps, or nothing at all; it is the task that looks.
         self.wake_task();
     }

@@ -8,7 +8,7 @@ use std::thread;
 ///
 /// It runs on the task that caused the event, after every lock of the component is released, so it may use the handle; it
 /// must not block, and should not make the component do what it is told of, or it is told of that, too. A panic in it goes
-/// to that task, unless the task is panicking already: then it is swallowed, so that one panic does not end the process.
+/// to that task, unless the task is panicking already, or the event is about another call: then it is swallowed.
 pub trait Observer<Event>: Send + Sync + 'static {
     /// Takes note of `event`.
     fn observe(&self, event: &Event);
@@ -43,6 +43,14 @@ impl<Event: 'static> Listener<Event> {
     #[must_use]
     pub const fn is_there(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Tells the observer of what happened to another call than that of the task that tells it, or to none: a panic in it is
+    /// swallowed, as it would hit somebody who has no part in it.
+    pub fn tell_contained(&self, event: &Event) {
+        if let Some(observer) = &self.0 {
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(event)));
+        }
     }
 
     /// Tells the observer. A permit may be settled while a task unwinds: a second panic would end the process there.

@@ -55,7 +55,25 @@ impl Alarm {
 
     /// Moves the alarm. It may go off before this returns.
     pub fn set(&self, due: Instant) {
-        let moved = mem::replace(&mut self.0.lock().due, due) != due;
+        self.change(|_| due);
+    }
+
+    /// Moves the alarm to `due`, unless it is to go off between `now` and then anyway. It may go off before this returns.
+    pub fn set_at_latest(&self, due: Instant, now: Instant) {
+        self.change(|before| if before > now { before.min(due) } else { due });
+    }
+
+    /// When it goes off, or went off.
+    #[must_use]
+    pub fn due(&self) -> Instant {
+        self.0.lock().due
+    }
+
+    fn change(&self, change: impl FnOnce(Instant) -> Instant) {
+        let mut state = self.0.lock();
+        let due = change(state.due);
+        let moved = mem::replace(&mut state.due, due) != due;
+        drop(state);
         if moved && let Some(mut sleep) = self.take() {
             sleep.as_mut().reset(due);
             self.put_back(sleep);

@@ -77,7 +77,7 @@ impl Bulkhead {
     }
 
     fn deliver(notice: Notice<Bell>) {
-        if let Notice::Granted(bell, _) | Notice::TurnedOut(bell, _) = notice {
+        if let Notice::Granted(bell) | Notice::TurnedOut(bell, _) = notice {
             bell.0.0.store(1, SeqCst);
         }
     }

@@ -77,8 +77,8 @@ impl<W> Queue<W> {
 
     /// Gives a call the last place of its class.
     ///
-    /// A full queue makes room for it by turning out a call whose wait is over, the oldest of a class that was passed over;
-    /// else the newest of the lowest class, if that is lower than its own. That one is returned with its fate.
+    /// A full queue makes room for it by turning out a call whose wait is over, if one is the first of those of its class that
+    /// wait, or that were passed over; else the newest of the lowest class, if that is lower than its own. That one is returned with its fate.
     ///
     /// # Errors
     /// When there is no room: `who` is given back.
@@ -128,9 +128,21 @@ impl<W> Queue<W> {
         self.forget_if_empty(granted);
     }
 
-    /// Whether a grant has not been taken up for too long.
-    pub(crate) fn has_overdue_grant(&self, now: Instant) -> bool {
-        self.overdue_grant(now).is_some()
+    /// When the oldest grant is overdue, if there is one, and who can see to it: the first in turn that is able to, of those
+    /// that wait, else the one that has the grant.
+    pub(crate) fn watch(&self, able: impl Fn(&W) -> bool) -> Option<(&W, Instant)> {
+        let oldest = self.rows.get(self.rows.first(GRANTED)?)?;
+        let due = oldest.granted?.checked_add(self.terms.patience)?;
+        let classes = Priority::ALL.into_iter().rev();
+        let mut waiters = classes.flat_map(|class| self.rows.row(waiting(class)));
+        let watcher = waiters.find(|(_, waiter)| able(&waiter.who));
+        let watcher = watcher.map_or(oldest, |(_, waiter)| waiter);
+        Some((&watcher.who, due))
+    }
+
+    /// Whether somebody has a grant and has not taken it up yet.
+    pub(crate) fn has_grants(&self) -> bool {
+        self.rows.length(GRANTED) > 0
     }
 
     /// Takes back the oldest grant that nobody took up for too long, if there is one; its owner is passed over from now on.
@@ -248,11 +260,11 @@ impl<W> Queue<W> {
         Some((who, fate))
     }
 
-    /// A call whose wait is over, among those that were passed over longest in their class: nobody polls them, so nobody else
-    /// notices.
+    /// A call whose wait is over, among those that are first in a row: nobody polls it, so nobody else notices.
     fn overdue(&self, now: Instant) -> Option<(Key, Fate)> {
-        Priority::ALL.into_iter().find_map(|class| {
-            let key = self.rows.first(passed_over(class))?;
+        let rows = |class| [passed_over(class), waiting(class)];
+        Priority::ALL.into_iter().flat_map(rows).find_map(|row| {
+            let key = self.rows.first(row)?;
             let call = self.call(key)?;
             (call.limit <= now).then(|| (key, call.fate_at_limit()))
         })

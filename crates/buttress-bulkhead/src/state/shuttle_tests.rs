@@ -59,7 +59,7 @@ impl Bulkhead {
     }
 
     fn deliver(notice: Notice<Parked>) {
-        if let Notice::Granted(Parked(thread), _) | Notice::TurnedOut(Parked(thread), _) = notice {
+        if let Notice::Granted(Parked(thread)) | Notice::TurnedOut(Parked(thread), _) = notice {
             thread.unpark();
         }
     }

@@ -165,7 +165,6 @@ impl<T, const N: usize> Rows<T, N> {
     }
 
     /// The items of a row, the first first.
-    #[cfg(test)]
     pub(super) fn row(&self, row: usize) -> impl Iterator<Item = (Key, &T)> {
         let mut next = self.rows.get(row).map_or(NOBODY, |row| row.first);
         std::iter::from_fn(move || {

@@ -92,7 +92,7 @@ impl Desk {
     pub(super) fn serve(&self) -> Vec<u64> {
         let notices = std::iter::from_fn(|| self.state.serve(self.now()));
         let granted = notices.filter_map(|notice| match notice {
-            Notice::Granted(who, _) => Some(who.id),
+            Notice::Granted(who) => Some(who.id),
             _ => None,
         });
         granted.collect()

@@ -227,12 +227,14 @@ impl Model {
 
     fn who_makes_room(&self, newcomer: &Waiting) -> Option<(u64, Ending)> {
         for class in 0..CLASSES {
-            let passed = |call: &&Waiting| call.place == Place::PassedOver && call.class == class;
-            // The first in the list is the first to come.
-            if let Some(oldest) = self.queue.iter().find(passed)
-                && oldest.limit <= newcomer.joined
-            {
-                return Some((oldest.id, oldest.ending_at_limit()));
+            for place in [Place::PassedOver, Place::Waits] {
+                let in_row = |call: &&Waiting| call.place == place && call.class == class;
+                // The first in the list is the first to come.
+                if let Some(oldest) = self.queue.iter().find(in_row)
+                    && oldest.limit <= newcomer.joined
+                {
+                    return Some((oldest.id, oldest.ending_at_limit()));
+                }
             }
         }
         let newest = self.newest_of_the_lowest()?;

@@ -99,7 +99,12 @@ fn a_class_has_no_more_places_than_it_may_have() {
     assert_eq!(desk.serve(), [1], "the other let it pass");
     assert_eq!(desk.join(Low), Err(NoPlace::Full), "its place is kept");
     assert!(desk.join(Background).is_ok(), "others have their own");
-    assert!(!desk.state.leave(keys[0]), "no slot is lost with it");
+    let _ = desk.state.leave(keys[0]);
+    assert_eq!(
+        desk.state.slots.occupancy().in_flight(),
+        1,
+        "no slot goes with it"
+    );
     assert!(desk.join(Low).is_ok());
 }
 
@@ -332,7 +337,15 @@ fn who_leaves_gives_the_grant_back() {
     let (desk, keys) = Desk::with_queue(9, &[Low, Low]);
     desk.give_back(High);
     assert_eq!(desk.serve(), [0]);
-    assert!(!desk.state.leave(keys[1]), "it only waited");
+    assert!(
+        desk.state.leave(keys[1]),
+        "perhaps it has watched over the grant"
+    );
+    assert_eq!(
+        desk.state.slots.occupancy().in_flight(),
+        1,
+        "it only waited"
+    );
     assert!(desk.state.leave(keys[0]), "somebody may have its slot");
     assert!(!desk.state.leave(keys[0]), "once");
     assert!(desk.take(Background).is_some() && !desk.is_waited_for());
