@@ -316,7 +316,7 @@ async fn race(pairs: Vec<Pair>, random: &Random) -> Vec<(Bulkhead, LastPoll)> {
 async fn a_slot_handed_over_in_the_middle_of_the_last_poll_passes_on() {
     let random = Random::seeded(seed());
     let (mut taken, mut passed_on) = (0, 0);
-    for round in 0..deep(200, 4_000) {
+    for round in 0..deep(500, 5_000) {
         let pairs = (0..64).map(|_| Pair::new(round % 2 == 0)).collect();
         let mut left_alone = Vec::new();
         for (bulkhead, (polled, call)) in race(pairs, &random).await {

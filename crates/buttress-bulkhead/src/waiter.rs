@@ -1,6 +1,7 @@
 //! What stands in the queue for a call: how to wake it, when, and what became of it.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
@@ -20,6 +21,8 @@ use crate::state::{Fate, Waiter as Waits};
 pub(crate) struct Waiter {
     shared: Arc<Shared>,
     alarm: Alarm,
+    /// When its wait is over.
+    limit: Instant,
     /// Whether the timer went off before it was due: the runtime that drove it is gone.
     deaf: AtomicBool,
     letter: Mutex<Letter>,
@@ -35,6 +38,7 @@ impl Waiter {
         Self {
             shared,
             alarm: Alarm::new(limit),
+            limit,
             deaf: AtomicBool::new(false),
             letter: Mutex::new(Letter {
                 task: Some(task),
@@ -74,6 +78,15 @@ impl Waiter {
         self.alarm.arm(&Waker::from(Arc::clone(self)))
     }
 
+    /// Goes on waiting after it has watched over a grant, without a poll of its task; false when that is not possible here.
+    fn wait_on(self: &Arc<Self>, now: Instant) -> bool {
+        self.set_at_latest(self.limit, now);
+        let waker = Waker::from(Arc::clone(self));
+        // It panics when the runtime ends at this very moment; the task, if there still is one, then finds that out.
+        let armed = catch_unwind(AssertUnwindSafe(|| self.alarm.try_arm(&waker)));
+        matches!(armed, Ok(Some(Poll::Pending)))
+    }
+
     pub(crate) fn wake_task(&self) {
         let task = self.letter.lock().task.take();
         if let Some(task) = task {
@@ -109,11 +122,14 @@ impl Wake for Waiter {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let now = Instant::now();
-        if now < self.alarm.due() {
+        let in_time = self.alarm.due() <= now;
+        if !in_time {
             self.deaf.store(true, Ordering::Relaxed);
         }
         self.shared.serve(now);
-        // Its limit perhaps, or nothing at all; it is the task that looks.
-        self.wake_task();
+        if !(in_time && now < self.limit && self.wait_on(now)) {
+            // Its limit perhaps, or nothing at all; it is the task that looks.
+            self.wake_task();
+        }
     }
 }

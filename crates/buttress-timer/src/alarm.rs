@@ -43,14 +43,24 @@ impl Alarm {
     /// # Panics
     /// Outside of a tokio runtime with its time driver enabled, when no timer was made yet.
     pub fn arm(&self, waker: &Waker) -> Poll<()> {
-        if let Some(mut sleep) = self.take_or_make() {
-            let elapsed = sleep.as_mut().poll(&mut Context::from_waker(waker));
-            self.put_back(sleep);
-            return elapsed;
-        }
-        // Somebody is moving it, perhaps without a waker in it: come back when that is done.
-        waker.wake_by_ref();
-        Poll::Pending
+        self.try_arm(waker).unwrap_or_else(|| {
+            // Perhaps without a waker in it: come back when that is done.
+            waker.wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    /// The same, unless somebody is moving the alarm at this moment: for a waker that arms its own alarm again.
+    ///
+    /// # Panics
+    /// As [`arm`](Self::arm), and when the runtime that drives the timer is gone.
+    pub fn try_arm(&self, waker: &Waker) -> Option<Poll<()>> {
+        let mut sleep = self.take_or_make()?;
+        let lost = Lost(self);
+        let elapsed = sleep.as_mut().poll(&mut Context::from_waker(waker));
+        mem::forget(lost);
+        self.put_back(sleep);
+        Some(elapsed)
     }
 
     /// Moves the alarm. It may go off before this returns.
@@ -123,6 +133,18 @@ impl Alarm {
             // It was moved meanwhile.
             drop(state);
             sleep.as_mut().reset(due);
+        }
+    }
+}
+
+/// A timer whose runtime is gone panics when it is armed: then there is none, and the next time makes another.
+struct Lost<'a>(&'a Alarm);
+
+impl Drop for Lost<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock();
+        if matches!(state.timer, Timer::Taken) {
+            state.timer = Timer::None;
         }
     }
 }
@@ -227,6 +249,26 @@ mod tests {
         bell.alarm.set(Instant::now());
         assert_eq!(bell.rung_after(2 * SECOND).await, 0);
         assert_eq!(Arc::strong_count(&bell), 1, "the waker is gone, too");
+    }
+
+    #[test]
+    fn it_outlives_its_runtime() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_time().start_paused(true).build().unwrap()
+        };
+        let first = runtime();
+        let bell = first.block_on(async { Bell::new(|_| {}) });
+        assert_eq!(first.block_on(async { bell.arm() }), Poll::Pending);
+        drop(first);
+        assert_eq!(bell.rung.load(SeqCst), 1, "it goes off with it");
+        runtime().block_on(async {
+            bell.alarm.set(Instant::now() + SECOND);
+            let armed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bell.arm()));
+            assert!(armed.is_err(), "its timer is gone");
+            assert_eq!(bell.arm(), Poll::Pending);
+            assert!(bell.rung_after(2 * SECOND).await > 1);
+        });
     }
 
     /// A move into the past goes off inside of `set`, where the waker may use the alarm.
