@@ -118,6 +118,20 @@ impl Acquire {
         }
     }
 
+    /// A slot that was granted in time, and is taken up after the deadline, is of no use any more.
+    fn check_deadline(
+        &self,
+        polled: Poll<Result<Permit, Rejected>>,
+    ) -> Poll<Result<Permit, Rejected>> {
+        match (polled, self.deadline) {
+            (Poll::Ready(Ok(permit)), Some(deadline)) if deadline.has_passed(Instant::now()) => {
+                drop(permit);
+                Poll::Ready(Err(self.shared.turn_away(Fate::PastDeadline)))
+            }
+            (polled, _) => polled,
+        }
+    }
+
     fn call(&self, now: Instant) -> Call {
         let longest = Deadline::after(now, self.shared.max_wait());
         let deadline = self.deadline.filter(|&deadline| deadline <= longest);
@@ -139,10 +153,18 @@ impl Place {
                     self.waiter.shared().serve(Instant::now());
                     continue;
                 }
-                Turn::Admitted(claim, waited) => {
+                Turn::Admitted {
+                    claim,
+                    waited,
+                    others,
+                } => {
                     self.left = true;
-                    self.waiter.shared().note_wait(waited);
-                    return Poll::Ready(Ok(Permit::new(Arc::clone(self.waiter.shared()), claim)));
+                    let shared = self.waiter.shared();
+                    shared.note_wait(waited);
+                    if others {
+                        shared.watch(Instant::now());
+                    }
+                    return Poll::Ready(Ok(Permit::new(Arc::clone(shared), claim)));
                 }
                 Turn::Over(fate) => {
                     // Perhaps it held a slot, which is free now.
@@ -195,7 +217,8 @@ impl Future for Acquire {
             Stage::New => this.arrive(cx),
             Stage::Queued(place) => {
                 place.waiter.remember(cx.waker());
-                place.poll()
+                let polled = place.poll();
+                this.check_deadline(polled)
             }
             // Polled after its end: there is nothing left to say.
             Stage::Over => return Poll::Pending,

@@ -126,20 +126,23 @@ impl Shared {
     /// Gives those their turn who have it.
     #[cold]
     pub(crate) fn serve(&self, now: Instant) {
-        let (mut more, mut granted) = (true, false);
+        let mut more = true;
         self.deliver_all(|| {
             let notice = more.then(|| self.state.serve(now)).flatten()?;
             // Spares the usual grant a second look under the lock.
-            granted |= matches!(notice, Notice::Granted(_));
             more = !matches!(notice, Notice::Granted(_)) || self.state.slots.may_be_granted();
             Some(notice)
         });
-        if (granted || self.state.slots.occupancy().is_waited_for())
-            && let Some((watcher, due)) = self.state.watch()
-        {
-            watcher.set_at_latest(due, now);
-        }
+        self.watch(now);
         self.announce_if_drained();
+    }
+
+    /// Lets somebody watch over the oldest grant, if there is one.
+    pub(crate) fn watch(&self, now: Instant) {
+        if let Some((watchers, due)) = self.state.watch() {
+            let watchers = watchers.iter().flatten();
+            watchers.for_each(|watcher| watcher.set_at_latest(due, now));
+        }
     }
 
     /// Delivers one notice after the other.

@@ -82,8 +82,12 @@ pub(crate) enum NoPlace {
 /// How it stands with a call that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// It is in, after such a wait.
-    Admitted(Claim, Duration),
+    /// It is in, after such a wait. Somebody else must watch now if there are other grants, as it may have done so.
+    Admitted {
+        claim: Claim,
+        waited: Duration,
+        others: bool,
+    },
     /// It must wait, at most until then.
     Waits(Instant),
     /// It was passed over; now that it shows that it is there, it may be served.
@@ -182,12 +186,11 @@ impl<W: Waiter> State<W> {
         }
     }
 
-    /// Who of those that wait must see to it that the oldest grant is taken up, and until when: whoever comes by then serves the
-    /// queue again.
-    pub(crate) fn watch(&self) -> Option<(W, Instant)> {
+    /// Who must see to it that the oldest grant is taken up, and until when: whoever comes by then serves the queue again.
+    pub(crate) fn watch(&self) -> Option<([Option<W>; 2], Instant)> {
         let queue = self.queue.lock();
-        let (watcher, due) = queue.watch(W::can_watch)?;
-        Some((watcher.clone(), due))
+        let (watchers, due) = queue.watch(W::can_watch)?;
+        Some((watchers.map(Option::<&W>::cloned), due))
     }
 
     /// Tells a call how it stands.
@@ -214,9 +217,13 @@ impl<W: Waiter> State<W> {
             }
             Standing::Granted(since) => {
                 left = queue.take_up(key);
+                let others = queue.has_grants();
                 drop((queue, left));
-                let waited = since.saturating_duration_since(call.joined);
-                Turn::Admitted(self.claim(call.priority), waited)
+                Turn::Admitted {
+                    claim: self.claim(call.priority),
+                    waited: since.saturating_duration_since(call.joined),
+                    others,
+                }
             }
             Standing::Waits => Turn::Waits(call.limit),
             Standing::PassedOver => {

@@ -155,7 +155,7 @@ fn a_grant_to_somebody_who_leaves_passes_on() {
         }
         assert!(bell.was_woken());
         let turn = bulkhead.poll(second, bulkhead.start);
-        assert!(matches!(turn, Turn::Admitted(..)), "{turn:?}");
+        assert!(matches!(turn, Turn::Admitted { .. }), "{turn:?}");
         assert_eq!(bulkhead.inside(), 1);
     });
 }
@@ -182,7 +182,7 @@ fn a_grant_beside_a_resize_serves_both() {
         for (bell, key) in waiting {
             assert!(bell.was_woken());
             let turn = bulkhead.poll(key.unwrap(), bulkhead.start);
-            assert!(matches!(turn, Turn::Admitted(..)), "{turn:?}");
+            assert!(matches!(turn, Turn::Admitted { .. }), "{turn:?}");
         }
         assert_eq!(bulkhead.inside(), 2);
     });
@@ -232,13 +232,13 @@ fn an_overdue_grant_is_taken_up_or_passes_on() {
         revoked.join().unwrap();
         let turn = polled.join().unwrap();
         assert_eq!(bulkhead.inside(), 1);
-        if matches!(turn, Turn::Admitted(..)) {
+        if matches!(turn, Turn::Admitted { .. }) {
             assert!(!bell.was_woken());
         } else {
             assert!(matches!(turn, Turn::Waits(_)), "{turn:?}");
             let turn = bulkhead.poll(next, overdue);
             assert!(
-                bell.was_woken() && matches!(turn, Turn::Admitted(..)),
+                bell.was_woken() && matches!(turn, Turn::Admitted { .. }),
                 "{turn:?}"
             );
         }
@@ -264,7 +264,7 @@ fn whoever_joins_while_it_closes_learns_of_it() {
         }
         match (place, turn) {
             (Err(why), _) => assert_eq!(why, NoPlace::Closed),
-            (_, Ok(Turn::Admitted(..))) => bulkhead.end(),
+            (_, Ok(Turn::Admitted { .. })) => bulkhead.end(),
             (Ok(key), _) => {
                 assert!(bell.was_woken());
                 assert_eq!(bulkhead.poll(key, bulkhead.start), Turn::Gone);
@@ -299,7 +299,7 @@ fn a_slot_freed_beside_a_newcomer_reaches_the_queue() {
         }
         assert!(bell.was_woken());
         let turn = bulkhead.poll(place.unwrap(), bulkhead.start);
-        assert!(matches!(turn, Turn::Admitted(..)), "{turn:?}");
+        assert!(matches!(turn, Turn::Admitted { .. }), "{turn:?}");
         assert_eq!(bulkhead.inside(), 1);
     });
 }

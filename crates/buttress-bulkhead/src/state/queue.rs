@@ -83,12 +83,10 @@ impl<W> Queue<W> {
     /// # Errors
     /// When there is no room: `who` is given back.
     pub(crate) fn join(&mut self, call: Call, who: W) -> Result<(Key, Option<(W, Fate)>), W> {
-        if self.counts.get(call.priority) >= self.terms.caps.get(call.priority) {
-            return Err(who);
-        }
+        let class_is_full = self.counts.get(call.priority) >= self.terms.caps.get(call.priority);
         let mut turned_out = None;
-        if self.rows.occupied() >= self.terms.capacity {
-            turned_out = self.make_room(call);
+        if class_is_full || self.rows.occupied() >= self.terms.capacity {
+            turned_out = self.make_room(call, class_is_full);
             if turned_out.is_none() {
                 return Err(who);
             }
@@ -128,16 +126,22 @@ impl<W> Queue<W> {
         self.forget_if_empty(granted);
     }
 
-    /// When the oldest grant is overdue, if there is one, and who can see to it: the first in turn that is able to, of those
-    /// that wait, else the one that has the grant.
-    pub(crate) fn watch(&self, able: impl Fn(&W) -> bool) -> Option<(&W, Instant)> {
+    /// When the oldest grant is overdue, if there is one, and who can see to it: of those that wait and are able to, the first
+    /// in turn and the newest, which was heard of last; else the one that has the grant.
+    pub(crate) fn watch(&self, able: impl Fn(&W) -> bool) -> Option<([Option<&W>; 2], Instant)> {
         let oldest = self.rows.get(self.rows.first(GRANTED)?)?;
         let due = oldest.granted?.checked_add(self.terms.patience)?;
         let classes = Priority::ALL.into_iter().rev();
         let mut waiters = classes.flat_map(|class| self.rows.row(waiting(class)));
-        let watcher = waiters.find(|(_, waiter)| able(&waiter.who));
-        let watcher = watcher.map_or(oldest, |(_, waiter)| waiter);
-        Some((&watcher.who, due))
+        let Some((first, watcher)) = waiters.find(|(_, waiter)| able(&waiter.who)) else {
+            return Some(([Some(&oldest.who), None], due));
+        };
+        let newest = Priority::ALL.into_iter().fold(None, |newest, class| {
+            self.rows.later(newest, self.rows.last(waiting(class)))
+        });
+        let newest = newest.filter(|&newest| newest != first);
+        let newest = newest.and_then(|newest| self.who(newest));
+        Some(([Some(&watcher.who), newest], due))
     }
 
     /// Whether somebody has a grant and has not taken it up yet.
@@ -252,22 +256,28 @@ impl<W> Queue<W> {
         (now.saturating_duration_since(granted) >= self.terms.patience).then_some(key)
     }
 
-    fn make_room(&mut self, newcomer: Call) -> Option<(W, Fate)> {
-        let (key, fate) = self
-            .overdue(newcomer.joined)
-            .or_else(|| self.newest_below(newcomer.priority))?;
+    fn make_room(&mut self, newcomer: Call, in_its_class: bool) -> Option<(W, Fate)> {
+        let (now, class) = (newcomer.joined, newcomer.priority);
+        let (key, fate) = if in_its_class {
+            self.overdue_in(class, now)?
+        } else {
+            let mut classes = Priority::ALL.into_iter();
+            let overdue = classes.find_map(|class| self.overdue_in(class, now));
+            overdue.or_else(|| self.newest_below(class))?
+        };
         let (_, who) = self.turn_out(key, fate)?;
         Some((who, fate))
     }
 
-    /// A call whose wait is over, among those that are first in a row: nobody polls it, so nobody else notices.
-    fn overdue(&self, now: Instant) -> Option<(Key, Fate)> {
-        let rows = |class| [passed_over(class), waiting(class)];
-        Priority::ALL.into_iter().flat_map(rows).find_map(|row| {
-            let key = self.rows.first(row)?;
-            let call = self.call(key)?;
-            (call.limit <= now).then(|| (key, call.fate_at_limit()))
-        })
+    /// A call of a class whose wait is over, if it is the first in a row: nobody polls it, so nobody else notices.
+    fn overdue_in(&self, class: Priority, now: Instant) -> Option<(Key, Fate)> {
+        [passed_over(class), waiting(class)]
+            .into_iter()
+            .find_map(|row| {
+                let key = self.rows.first(row)?;
+                let call = self.call(key)?;
+                (call.limit <= now).then(|| (key, call.fate_at_limit()))
+            })
     }
 
     fn newest_below(&self, priority: Priority) -> Option<(Key, Fate)> {

@@ -112,7 +112,7 @@ impl Bulkhead {
     fn wait(&self, key: Key) {
         loop {
             match self.state.poll(key, || self.now()) {
-                Turn::Admitted(..) => return self.end(),
+                Turn::Admitted { .. } => return self.end(),
                 Turn::Over(_) => return self.serve(),
                 Turn::Gone => return,
                 Turn::Revived => self.serve(),

@@ -4,14 +4,16 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use buttress_bulkhead::Bulkhead;
 use buttress_core::Priority;
-use buttress_testkit::{deep, drop_at_every_poll};
+use buttress_sync::Random;
+use buttress_testkit::{deep, drop_at_every_poll, seed};
 use tokio::runtime::Builder;
-use tokio::task::yield_now;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_test::{assert_ready_ok, task};
 
@@ -201,4 +203,90 @@ async fn a_call_that_is_polled_again_after_its_longest_wait_is_refused() {
     drop(inside);
     assert_at_rest(&bulkhead);
     assert_eq!(bulkhead.snapshot().class(Priority::Normal).expired_count, 1);
+}
+
+/// A call that holds its slot, once it has one, until it is aborted.
+async fn holds(bulkhead: Bulkhead, priority: Priority) {
+    if let Ok(_permit) = bulkhead.acquire(priority).await {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Those who come and go behind a call that has a grant.
+struct Others {
+    bulkhead: Bulkhead,
+    random: Arc<Random>,
+    waiting: Vec<JoinHandle<()>>,
+}
+
+impl Others {
+    fn below(&self, bound: usize) -> usize {
+        usize::try_from(self.random.next_u64() % bound as u64).unwrap()
+    }
+
+    fn come(&mut self) {
+        let class = Priority::ALL[self.below(5)];
+        let call = holds(self.bulkhead.clone(), class);
+        self.waiting.push(tokio::spawn(call));
+    }
+
+    /// One comes, leaves, or loses its place; or nothing happens.
+    fn come_or_go(&mut self) {
+        match self.below(6) {
+            0 | 1 => self.come(),
+            2 if !self.waiting.is_empty() => {
+                let leaves = self.below(self.waiting.len());
+                self.waiting.swap_remove(leaves).abort();
+            }
+            3 => self
+                .bulkhead
+                .resize_queue([1, 3, 6][self.below(3)])
+                .unwrap(),
+            4 => self.bulkhead.resize(1).unwrap(),
+            _ => {}
+        }
+    }
+}
+
+/// Somebody must see to it that a grant is taken up: whoever that is may leave, be turned out, or not be the first any more. In
+/// the milliseconds between the grant to a forgotten call and its end others come, go and lose their places at random.
+// proves: PB-8, A-5
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_grant_passes_on_in_time_whoever_comes_and_goes_meanwhile() {
+    let (random, mut served) = (Arc::new(Random::seeded(seed())), 0);
+    let rounds = deep(500, 20_000);
+    for round in 0..rounds {
+        let (bulkhead, random) = (bulkhead(6), Arc::clone(&random));
+        let inside = bulkhead.try_acquire().unwrap();
+        assert!(forget(&bulkhead, Priority::Critical));
+        let mut others = Others {
+            bulkhead: bulkhead.clone(),
+            random,
+            waiting: Vec::new(),
+        };
+        (0..=others.below(3)).for_each(|_| others.come());
+        yield_now().await;
+        drop(inside);
+        for _ in 0..9 {
+            others.come_or_go();
+            sleep(MILLISECOND).await;
+        }
+        sleep(2 * MILLISECOND).await;
+        others.waiting.retain(|call| !call.is_finished());
+        if others.waiting.is_empty() {
+            continue;
+        }
+        served += 1;
+        let snapshot = bulkhead.snapshot();
+        let critical = snapshot.class(Priority::Critical);
+        assert_eq!(critical.revoked_count, 1, "round {round}: {snapshot:?}");
+        assert_eq!((snapshot.active_calls, snapshot.waits.count()), (1, 1));
+        others.waiting.iter().for_each(JoinHandle::abort);
+        yield_now().await;
+        assert_eq!(bulkhead.snapshot().active_calls, 0);
+    }
+    assert!(
+        served > rounds / 4 && served < rounds,
+        "{served} of {rounds}"
+    );
 }

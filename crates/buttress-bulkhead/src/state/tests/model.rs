@@ -213,7 +213,12 @@ impl Model {
         }
         let of_class = self.queue.iter().filter(|other| other.class == call.class);
         if of_class.count() >= self.terms.caps[call.class] {
-            return Err(Refusal::ClassFull);
+            let over = self.over_in_class(call.class, call.joined);
+            let (id, ending) = over.ok_or(Refusal::ClassFull)?;
+            let turned_out = self.turn_out(id, ending);
+            call.place = Place::Waits;
+            self.queue.push(call);
+            return Ok(Some(turned_out));
         }
         let mut turned_out = None;
         if self.queue.len() >= self.terms.capacity {
@@ -226,19 +231,22 @@ impl Model {
     }
 
     fn who_makes_room(&self, newcomer: &Waiting) -> Option<(u64, Ending)> {
-        for class in 0..CLASSES {
-            for place in [Place::PassedOver, Place::Waits] {
-                let in_row = |call: &&Waiting| call.place == place && call.class == class;
-                // The first in the list is the first to come.
-                if let Some(oldest) = self.queue.iter().find(in_row)
-                    && oldest.limit <= newcomer.joined
-                {
-                    return Some((oldest.id, oldest.ending_at_limit()));
-                }
-            }
+        let mut over = (0..CLASSES).filter_map(|class| self.over_in_class(class, newcomer.joined));
+        if let Some(over) = over.next() {
+            return Some(over);
         }
         let newest = self.newest_of_the_lowest()?;
         (newest.class < newcomer.class).then_some((newest.id, Ending::Displaced))
+    }
+
+    /// The first to come of those passed over, or of those that wait, when its wait is over.
+    fn over_in_class(&self, class: usize, now: u64) -> Option<(u64, Ending)> {
+        let oldest = |place| {
+            let in_row = |call: &&Waiting| call.place == place && call.class == class;
+            let oldest = self.queue.iter().find(in_row)?;
+            (oldest.limit <= now).then(|| (oldest.id, oldest.ending_at_limit()))
+        };
+        oldest(Place::PassedOver).or_else(|| oldest(Place::Waits))
     }
 
     fn newest_of_the_lowest(&self) -> Option<&Waiting> {

@@ -246,10 +246,9 @@ impl Pair {
         let answer = self.model.poll(who.id, self.now);
         let turn = self.state.poll(key, || self.at(self.now));
         match (turn, answer) {
-            (Turn::Admitted(claim, wait), Answer::Admitted { waited }) => {
-                assert_eq!(wait, Duration::from_millis(waited), "its wait");
+            (turn @ Turn::Admitted { .. }, Answer::Admitted { waited }) => {
                 assert!(who.told().is_empty(), "turned out and admitted");
-                self.claims.push(claim);
+                self.admitted(turn, waited);
             }
             (Turn::Waits(limit), Answer::Waits { until }) => assert_eq!(limit, self.at(until)),
             (Turn::Revived, Answer::Revived) => {
@@ -280,6 +279,20 @@ impl Pair {
             waits && call.id > revived.id
         });
         self.meet("revived ahead of others", ahead);
+    }
+
+    fn admitted(&mut self, turn: Turn, waited: u64) {
+        let Turn::Admitted {
+            claim,
+            waited: wait,
+            others,
+        } = turn
+        else {
+            panic!("{turn:?}");
+        };
+        assert_eq!(others, self.granted().count() > 0, "other grants");
+        assert_eq!(wait, Duration::from_millis(waited), "its wait");
+        self.claims.push(claim);
     }
 
     fn leave(&mut self, which: usize) {

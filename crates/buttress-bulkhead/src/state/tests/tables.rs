@@ -26,7 +26,7 @@ fn the_higher_class_goes_first_and_the_first_of_a_class() {
             panic!("one slot, and granted {granted:?}");
         };
         let index = usize::try_from(id).unwrap();
-        assert!(matches!(desk.poll(keys[index]), Turn::Admitted(..)));
+        assert!(matches!(desk.poll(keys[index]), Turn::Admitted { .. }));
         last = classes[index];
         order.push(id);
     }
@@ -82,7 +82,7 @@ fn nobody_who_has_a_grant_is_displaced() {
         Err(NoPlace::Full),
         "a grant and an equal are left"
     );
-    assert!(matches!(desk.poll(keys[0]), Turn::Admitted(..)));
+    assert!(matches!(desk.poll(keys[0]), Turn::Admitted { .. }));
     assert_eq!(desk.poll(keys[1]), Turn::Gone);
 }
 
@@ -162,7 +162,7 @@ fn a_grant_that_is_not_taken_up_goes_to_the_next() {
         Turn::Waits(desk.start + Duration::from_millis(LONG))
     );
     let waited = Duration::from_millis(PATIENCE);
-    assert_eq!(desk.poll(keys[1]), Turn::Admitted(Claim::ORDINARY, waited));
+    assert_eq!(desk.poll(keys[1]), admitted(waited));
     desk.give_back(Normal);
     assert_eq!(desk.serve(), [0], "at its old place, before the third");
     assert_eq!(desk.state.classes().get(Normal).1.revoked, 1);
@@ -237,7 +237,7 @@ fn ask_at(now: u64, granted: bool, is_deadline: bool) -> (Turn, bool) {
 // proves: PB-2, PB-9
 #[test]
 fn nobody_starts_after_the_deadline_nor_waits_longer_than_may_be() {
-    let admitted = Turn::Admitted(Claim::ORDINARY, Duration::ZERO);
+    let admitted = admitted(Duration::ZERO);
     let expired = Turn::Over(Fate::Expired);
     let past_deadline = Turn::Over(Fate::PastDeadline);
     for is_deadline in [false, true] {
@@ -281,7 +281,7 @@ fn a_lower_limit_takes_nothing_away_and_a_higher_one_lets_in_at_once() {
     desk.state.slots.resize(1);
     assert!(desk.serve().is_empty());
     assert!(
-        matches!(desk.poll(keys[0]), Turn::Admitted(..)),
+        matches!(desk.poll(keys[0]), Turn::Admitted { .. }),
         "its grant stands"
     );
     desk.give_back(High);
@@ -374,7 +374,7 @@ fn the_longest_times_are_no_trouble() {
     assert!(state.serve(late).is_none(), "patience without end");
     // Granted by a clock that was read before the call came.
     let turn = state.poll(key, || late);
-    assert_eq!(turn, Turn::Admitted(Claim::ORDINARY, Duration::ZERO));
+    assert_eq!(turn, admitted(Duration::ZERO));
 }
 
 /// Made shorter while a call had a grant: when that passes, the call has no place to go back to.
@@ -389,4 +389,12 @@ fn a_grant_that_passes_after_the_queue_was_made_shorter_leaves_nobody_behind() {
     desk.now += PATIENCE;
     assert!(desk.serve().is_empty());
     assert_eq!(desk.poll(keys[0]), Turn::Gone);
+}
+
+fn admitted(waited: Duration) -> Turn {
+    Turn::Admitted {
+        claim: Claim::ORDINARY,
+        waited,
+        others: false,
+    }
 }
