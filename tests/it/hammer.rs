@@ -230,7 +230,7 @@ impl Hammer {
             }
             self.bulkhead.resize(limit).unwrap();
             // Whoever is inside stays. From the first moment with no more inside than there may be, there are never more.
-            while self.bulkhead.snapshot().active_calls > limit {
+            while self.bulkhead.snapshot().active_calls > limit && !self.over.load(SeqCst) {
                 yield_now().await;
             }
             self.gauge.allow(limit);
