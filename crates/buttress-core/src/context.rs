@@ -1,6 +1,9 @@
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::Verdict;
 
 /// The moment after which nobody waits for the answer any more.
 ///
@@ -95,6 +98,25 @@ impl Priority {
 pub enum Mark {
     /// This call finds out whether a broken dependency is well again.
     Probe,
+    /// Which attempt of a call this is.
+    Attempt(Attempt),
+    /// The key that tells the server that two requests are one operation; it is left alone where there is one.
+    IdempotencyKey(u128),
+}
+
+/// What an attempt of a call that is tried again knows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the layer that tries again makes it in another crate"
+)]
+pub struct Attempt {
+    /// The number of the retry: 0 for the first attempt.
+    pub index: u32,
+    /// Whether no other follows, however it ends.
+    pub is_last: bool,
+    /// How the attempt before ended.
+    pub previous: Option<Verdict>,
 }
 
 /// What a protocol knows of a request, and may write onto it.
@@ -113,10 +135,32 @@ pub trait RequestContext<Req: ?Sized> {
         None
     }
 
+    /// Whether sending the request twice has the effect of sending it once.
+    fn repeatable(&self, request: &Req) -> bool {
+        let _ = request;
+        true
+    }
+
+    /// Whether the request is a retry already, of a layer further out or of the caller. It may only forbid another.
+    fn is_retry(&self, request: &Req) -> bool {
+        let _ = request;
+        false
+    }
+
     /// Writes a mark onto the request.
     fn stamp(&self, request: &mut Req, mark: Mark) {
         let _ = (request, mark);
     }
+}
+
+/// What a protocol may do with an answer.
+pub trait ResponseContext<T> {
+    /// The end of an answer that nobody wants.
+    type Discard: Future<Output = ()>;
+
+    /// Gives up an answer, in a way that spares what it stands on: over HTTP a short body is read to its end, so that the
+    /// connection can be used again.
+    fn discard(&self, answer: T) -> Self::Discard;
 }
 
 #[cfg(test)]

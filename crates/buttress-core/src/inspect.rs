@@ -44,6 +44,8 @@ pub enum Value {
     Count(u64),
     /// A share or a percentage.
     Number(f64),
+    /// Whether something is so.
+    Flag(bool),
     /// One of a closed set of words.
     Word(&'static str),
     /// A length of time.

@@ -1,4 +1,9 @@
-use crate::{ByResult, Chosen, Classify, Completion, Reclassify, RequestContext, Settle};
+use std::future::{Ready, ready};
+
+use crate::{
+    Again, ByResult, Chosen, Classify, Completion, Reclassify, Replay, ReplayMemory,
+    RequestContext, ResponseContext, Settle, Verdict,
+};
 
 /// The protocol of calls that know nothing of HTTP: over when their future returns, judged by their `Result`.
 ///
@@ -38,6 +43,41 @@ where
 }
 
 impl<C, Req: ?Sized> RequestContext<Req> for Plain<C> {}
+
+impl<C: Classify<T, E>, T, E> Classify<T, E> for Plain<C> {
+    #[inline(always)]
+    fn classify(&self, result: Result<&T, &E>) -> Verdict {
+        self.0.classify(result)
+    }
+
+    fn again(&self, result: Result<&T, &E>) -> Again {
+        self.0.again(result)
+    }
+}
+
+/// An answer that nobody wants is dropped.
+impl<C, T> ResponseContext<T> for Plain<C> {
+    type Discard = Ready<()>;
+
+    fn discard(&self, _: T) -> Ready<()> {
+        ready(())
+    }
+}
+
+/// A request is kept as it is and sent as a clone.
+impl<C, Req: Clone> Replay<Req> for Plain<C> {
+    type Sent = Req;
+    type Kept = Req;
+
+    #[inline(always)]
+    fn prepare(&self, request: Req, _: &ReplayMemory) -> (Req, Option<Req>) {
+        (request.clone(), Some(request))
+    }
+
+    fn replay(&self, kept: &mut Req) -> Option<Req> {
+        Some(kept.clone())
+    }
+}
 
 /// Takes on the protocol `Q` where none has been chosen yet.
 ///

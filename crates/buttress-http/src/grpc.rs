@@ -2,12 +2,17 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Classify, Completion, Deadline, Mark, Priority, Reclassify, RequestContext, Settle,
+    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Replay, ReplayMemory,
+    RequestContext, ResponseContext, Settle, Verdict,
 };
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
-use crate::{ByGrpcStatus, Protocol, ToLastFrame, Tracked, TrailersDecide, UntilHeaders};
+use crate::context::{self, sends_again};
+use crate::{
+    ByGrpcStatus, Discard, KeptRequest, Protocol, Replayed, ToLastFrame, Tracked, TrailersDecide,
+    UntilHeaders,
+};
 
 /// The protocol of gRPC calls: judged by `grpc-status`, over when the trailers have gone by.
 ///
@@ -120,7 +125,8 @@ where
     }
 }
 
-/// Reads the deadline and the priority from the request's extensions, and writes marks there. No header says anything.
+/// Reads the deadline and the priority from the request's extensions, where no header says anything, and writes marks there;
+/// that of a retry stands in [`ATTEMPT_HEADER`](crate::ATTEMPT_HEADER) too.
 impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
     fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
         request.extensions().get().copied()
@@ -130,7 +136,18 @@ impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
         request.extensions().get().copied()
     }
 
+    /// Nothing in a gRPC request says so.
+    fn repeatable(&self, _: &Request<B>) -> bool {
+        false
+    }
+
+    fn is_retry(&self, request: &Request<B>) -> bool {
+        context::is_retry(request)
+    }
+
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
-        request.extensions_mut().insert(mark);
+        context::stamp(request, mark);
     }
 }
+
+sends_again!(Grpc);

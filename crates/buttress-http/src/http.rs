@@ -1,12 +1,17 @@
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Classify, Completion, Deadline, Mark, Priority, Reclassify, RequestContext, Settle,
+    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Replay, ReplayMemory,
+    RequestContext, ResponseContext, Settle, Verdict,
 };
 use http::{Request, Response};
 use http_body::Body;
 
-use crate::{ByStatus, HeadDecides, Protocol, ToLastFrame, Tracked, UntilHeaders};
+use crate::context::{self, sends_again};
+use crate::{
+    ByStatus, Discard, HeadDecides, KeptRequest, Protocol, Replayed, ToLastFrame, Tracked,
+    UntilHeaders,
+};
 
 /// The protocol of HTTP calls: judged by their status, over at the last frame of the answer.
 ///
@@ -113,7 +118,8 @@ where
     }
 }
 
-/// Reads the deadline and the priority from the request's extensions, and writes marks there. No header says anything.
+/// Reads the deadline and the priority from the request's extensions, where no header says anything, and writes marks there;
+/// that of a retry stands in [`ATTEMPT_HEADER`](crate::ATTEMPT_HEADER) too.
 impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
     fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
         request.extensions().get().copied()
@@ -123,10 +129,20 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
         request.extensions().get().copied()
     }
 
+    fn repeatable(&self, request: &Request<B>) -> bool {
+        context::is_repeatable(request)
+    }
+
+    fn is_retry(&self, request: &Request<B>) -> bool {
+        context::is_retry(request)
+    }
+
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
-        request.extensions_mut().insert(mark);
+        context::stamp(request, mark);
     }
 }
+
+sends_again!(Http);
 
 #[cfg(test)]
 mod tests {

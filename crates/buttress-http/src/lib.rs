@@ -6,6 +6,8 @@ mod answerable;
 mod by_grpc_status;
 mod by_status;
 mod code;
+mod context;
+mod discard;
 mod ext;
 mod grpc;
 mod head;
@@ -13,6 +15,7 @@ mod http;
 mod judge;
 mod refused;
 mod render;
+mod replayed;
 mod respond;
 mod retry_after;
 mod service;
@@ -27,6 +30,11 @@ pub use crate::http::Http;
 pub use crate::judge::{HeadDecides, Judge, TrailersDecide};
 pub use crate::tracked::Tracked;
 pub use crate::until::{Protocol, ToLastFrame, UntilHeaders};
+
+// How a request is sent again.
+pub use crate::context::ATTEMPT_HEADER;
+pub use crate::discard::Discard;
+pub use crate::replayed::{KeptRequest, ReplayError, Replayed};
 
 // What an answer says.
 pub use crate::by_grpc_status::{ByCode, ByGrpcStatus, by_code};

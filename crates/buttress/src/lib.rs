@@ -30,6 +30,14 @@ pub mod bulkhead {
 #[cfg(feature = "bulkhead")]
 pub use buttress_bulkhead::{Bulkhead, BulkheadLayer, RefusingBulkheadLayer};
 
+/// Sends again what failed, within a budget.
+#[cfg(feature = "retry")]
+pub mod retry {
+    pub use buttress_retry::*;
+}
+#[cfg(feature = "retry")]
+pub use buttress_retry::{Backoff, Retry, RetryBudget, RetryBudgetLayer};
+
 /// What HTTP and gRPC mean by success, and how a refusal is answered.
 #[cfg(feature = "http")]
 pub mod http {
