@@ -98,8 +98,10 @@ impl Priority {
 pub enum Mark {
     /// This call finds out whether a broken dependency is well again.
     Probe,
-    /// Which attempt of a call this is.
+    /// Which attempt of a call this is: for whatever stands further in, in this process.
     Attempt(Attempt),
+    /// That this is a retry, and the number of it: for the next service, which does not retry it again.
+    Retry(u32),
     /// The key that tells the server that two requests are one operation; it is left alone where there is one.
     IdempotencyKey(u128),
 }
@@ -135,12 +137,6 @@ pub trait RequestContext<Req: ?Sized> {
         None
     }
 
-    /// Whether sending the request twice has the effect of sending it once.
-    fn repeatable(&self, request: &Req) -> bool {
-        let _ = request;
-        true
-    }
-
     /// Whether the request is a retry already, of a layer further out or of the caller. It may only forbid another.
     fn is_retry(&self, request: &Req) -> bool {
         let _ = request;
@@ -151,6 +147,12 @@ pub trait RequestContext<Req: ?Sized> {
     fn stamp(&self, request: &mut Req, mark: Mark) {
         let _ = (request, mark);
     }
+}
+
+/// Knows whether a request may be sent twice.
+pub trait Repeatable<Req: ?Sized> {
+    /// Whether sending the request twice has the effect of sending it once.
+    fn repeatable(&self, request: &Req) -> bool;
 }
 
 /// What a protocol may do with an answer.

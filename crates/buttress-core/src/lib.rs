@@ -21,7 +21,9 @@ mod widen;
 
 pub use crate::classify::{ByResult, Chosen, Classify, Reclassify, by};
 pub use crate::config_error::ConfigError;
-pub use crate::context::{Attempt, Deadline, Mark, Priority, RequestContext, ResponseContext};
+pub use crate::context::{
+    Attempt, Deadline, Mark, Priority, Repeatable, RequestContext, ResponseContext,
+};
 pub use crate::error::{Error, Rejectable, find_rejection};
 pub use crate::gate::Gate;
 pub use crate::guarded::{Guarded, GuardedFuture, failing_on_unwind};
@@ -33,7 +35,7 @@ pub use crate::protocol::{Adopt, Plain};
 pub use crate::queue_gate::QueueGate;
 pub use crate::queued::{Queued, QueuedFuture};
 pub use crate::rejected::{Reason, Refusal, Rejected};
-pub use crate::replay::{Replay, ReplayMemory};
+pub use crate::replay::{Recover, Replay, ReplayMemory};
 pub use crate::run::run;
 pub use crate::verdict::{Again, Verdict};
 pub use crate::widen::{Widen, WidenFuture, WidenLayer};

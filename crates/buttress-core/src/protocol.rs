@@ -1,8 +1,8 @@
 use std::future::{Ready, ready};
 
 use crate::{
-    Again, ByResult, Chosen, Classify, Completion, Reclassify, Replay, ReplayMemory,
-    RequestContext, ResponseContext, Settle, Verdict,
+    Again, ByResult, Chosen, Classify, Completion, Reclassify, Recover, Repeatable, Replay,
+    ReplayMemory, RequestContext, ResponseContext, Settle, Verdict,
 };
 
 /// The protocol of calls that know nothing of HTTP: over when their future returns, judged by their `Result`.
@@ -44,6 +44,14 @@ where
 
 impl<C, Req: ?Sized> RequestContext<Req> for Plain<C> {}
 
+/// Whoever retries plain calls knows that they may be.
+impl<C, Req: ?Sized> Repeatable<Req> for Plain<C> {
+    #[inline(always)]
+    fn repeatable(&self, _: &Req) -> bool {
+        true
+    }
+}
+
 impl<C: Classify<T, E>, T, E> Classify<T, E> for Plain<C> {
     #[inline(always)]
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
@@ -78,6 +86,9 @@ impl<C, Req: Clone> Replay<Req> for Plain<C> {
         Some(kept.clone())
     }
 }
+
+/// No error gives a request back, as far as anybody has said.
+impl<C, E, Sent> Recover<E, Sent> for Plain<C> {}
 
 /// Takes on the protocol `Q` where none has been chosen yet.
 ///

@@ -24,6 +24,18 @@ pub trait Replay<Req> {
     fn replay(&self, kept: &mut Self::Kept) -> Option<Self::Sent>;
 }
 
+/// Gets a request back from an error that still holds it, unsent: another attempt needs no copy then, and harms nobody.
+pub trait Recover<E, Sent> {
+    /// Whether an error may hold a request at all.
+    const MAY: bool = false;
+
+    /// Takes the request out of the error. Asked only when it is going to be sent again.
+    fn recover(&self, error: &mut E) -> Option<Sent> {
+        let _ = error;
+        None
+    }
+}
+
 /// How many bytes of request bodies are kept for another attempt: of one request, and of all together.
 ///
 /// Clones share what is in use.

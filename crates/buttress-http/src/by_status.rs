@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use buttress_core::{Again, Classify, Rejectable, Rejected, Verdict};
 use http::{Response, StatusCode};
 
-use crate::{Head, retry_after, transport};
+use crate::{Head, retry_after, should_retry, transport};
 
 /// Judges an HTTP call by the status of its answer.
 ///
@@ -18,7 +20,8 @@ use crate::{Head, retry_after, transport};
 /// | connect error, `REFUSED_STREAM` | `Failure` | `NotSent` |
 /// | other errors | `Failure` | `Yes` |
 ///
-/// The hint of `Throttled`, `Overloaded` and `Later` is what [`retry_after`] reads. A connection that was never made is known
+/// A service that says `x-should-retry: true` or `false` with a status of 400 and above is believed about trying again, whatever
+/// the status. The hint of `Throttled`, `Overloaded` and `Later` is what [`retry_after`] reads. A connection that was never made is known
 /// by `ConnectionRefused` among the sources of the error; with the feature `hyper-util` by what that client says, and with the
 /// feature `h2` a refused stream is known too.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +72,17 @@ impl Head<'_> {
     #[cold]
     fn trouble(&self) -> (Verdict, Again) {
         let hint = retry_after(self.headers());
+        let (verdict, again) = self.by_status(hint);
+        let told = match should_retry(self.headers()) {
+            Some(false) => Again::No,
+            Some(true) if again == Again::No && hint.is_some() => Again::Later(hint),
+            Some(true) if again == Again::No => Again::Yes,
+            _ => again,
+        };
+        (verdict, told)
+    }
+
+    fn by_status(&self, hint: Option<Duration>) -> (Verdict, Again) {
         let later = Again::Later(hint);
         match self.status().as_u16() {
             408 | 425 => (Verdict::Neutral, Again::Yes),

@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 
 /// The header that tells the next tier that a request is a retry: the number of the retry, from 1.
 ///
-/// It can only forbid: a request that has it is not retried again further in. The first attempt goes without.
+/// It can only forbid: a request that has it is not retried again further in. The first attempt goes without. Its sender can do
+/// without it altogether: `announce(false)` of the retry's builder.
 pub const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-buttress-attempt");
 
 /// The header that makes two requests one operation.
@@ -51,11 +52,12 @@ pub(crate) fn stamp<B>(request: &mut Request<B>, mark: Mark) {
     match mark {
         Mark::Attempt(attempt) => {
             request.extensions_mut().insert(attempt);
-            if attempt.index > 0 {
-                let headers = request.headers_mut();
-                // Fails only for a map that is full; the extension says it then.
-                let _ = headers.try_insert(ATTEMPT_HEADER, attempt.index.into());
-            }
+        }
+        Mark::Retry(number) => {
+            // Fails only for a map that is full; in this process the extension says it then.
+            let _ = request
+                .headers_mut()
+                .try_insert(ATTEMPT_HEADER, number.into());
         }
         Mark::IdempotencyKey(key) if !has_key(request.headers()) => {
             if let Ok(value) = HeaderValue::try_from(as_uuid(key)) {
@@ -108,7 +110,10 @@ macro_rules! sends_again {
         }
 
         /// The body is kept while it is sent.
-        impl<C, M, B: Body> Replay<Request<B>> for $protocol<C, M> {
+        impl<C, M, B> Replay<Request<B>> for $protocol<C, M>
+        where
+            B: Body<Error: Into<BoxError>>,
+        {
             type Sent = Request<Replayed<B>>;
             type Kept = KeptRequest<B>;
 
@@ -124,10 +129,31 @@ macro_rules! sends_again {
                 kept.replay()
             }
         }
+
+        /// No error gives a request back, as far as nobody has said how: `recover` of the retry's layer.
+        impl<C, M, E, Sent> Recover<E, Sent> for $protocol<C, M> {}
     };
 }
 
 pub(crate) use sends_again;
+
+/// Carries the mark of a retry from the request that a handler has got to one that it sends, so that nobody further in retries
+/// it again: retries at three tiers then add up, instead of multiplying.
+///
+/// ```
+/// use buttress_http::{ATTEMPT_HEADER, inherit};
+/// use http::Request;
+///
+/// let incoming = Request::get("/order/7").header(ATTEMPT_HEADER, "1").body(()).unwrap();
+/// let mut outgoing = Request::get("http://inventory/item/3").body(()).unwrap();
+/// inherit(&incoming, &mut outgoing);
+/// assert_eq!(outgoing.headers()[ATTEMPT_HEADER], "1");
+/// ```
+pub fn inherit<A, B>(incoming: &Request<A>, outgoing: &mut Request<B>) {
+    if is_retry(incoming) {
+        stamp(outgoing, Mark::Retry(1));
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,14 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Replay, ReplayMemory,
-    RequestContext, ResponseContext, Settle, Verdict,
+    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Recover, Repeatable,
+    Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict,
 };
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
 use crate::context::{self, sends_again};
+use crate::replayed::BoxError;
 use crate::{
     ByGrpcStatus, Discard, KeptRequest, Protocol, Replayed, ToLastFrame, Tracked, TrailersDecide,
     UntilHeaders,
@@ -136,17 +137,19 @@ impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
         request.extensions().get().copied()
     }
 
-    /// Nothing in a gRPC request says so.
-    fn repeatable(&self, _: &Request<B>) -> bool {
-        false
-    }
-
     fn is_retry(&self, request: &Request<B>) -> bool {
         context::is_retry(request)
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
+    }
+}
+
+/// Nothing in a gRPC request says that it is: `repeatable` of the retry's layer names the methods that are.
+impl<C, M, B> Repeatable<Request<B>> for Grpc<C, M> {
+    fn repeatable(&self, _: &Request<B>) -> bool {
+        false
     }
 }
 

@@ -1,13 +1,14 @@
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Replay, ReplayMemory,
-    RequestContext, ResponseContext, Settle, Verdict,
+    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Recover, Repeatable,
+    Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict,
 };
 use http::{Request, Response};
 use http_body::Body;
 
 use crate::context::{self, sends_again};
+use crate::replayed::BoxError;
 use crate::{
     ByStatus, Discard, HeadDecides, KeptRequest, Protocol, Replayed, ToLastFrame, Tracked,
     UntilHeaders,
@@ -129,16 +130,19 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
         request.extensions().get().copied()
     }
 
-    fn repeatable(&self, request: &Request<B>) -> bool {
-        context::is_repeatable(request)
-    }
-
     fn is_retry(&self, request: &Request<B>) -> bool {
         context::is_retry(request)
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
+    }
+}
+
+/// As the method says, or an idempotency key.
+impl<C, M, B> Repeatable<Request<B>> for Http<C, M> {
+    fn repeatable(&self, request: &Request<B>) -> bool {
+        context::is_repeatable(request)
     }
 }
 

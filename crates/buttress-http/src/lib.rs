@@ -16,8 +16,11 @@ mod judge;
 mod refused;
 mod render;
 mod replayed;
+#[cfg(feature = "reqwest")]
+mod reqwest_service;
 mod respond;
 mod retry_after;
+mod send_as;
 mod service;
 mod tracked;
 mod transport;
@@ -32,16 +35,20 @@ pub use crate::tracked::Tracked;
 pub use crate::until::{Protocol, ToLastFrame, UntilHeaders};
 
 // How a request is sent again.
-pub use crate::context::ATTEMPT_HEADER;
+pub use crate::context::{ATTEMPT_HEADER, inherit};
 pub use crate::discard::Discard;
-pub use crate::replayed::{KeptRequest, ReplayError, Replayed};
+pub use crate::replayed::{KeptRequest, Replayed, Superseded};
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use crate::reqwest_service::{ReqwestFuture, ReqwestService};
+pub use crate::send_as::{BodyFrom, SendAs, SendAsLayer};
 
 // What an answer says.
 pub use crate::by_grpc_status::{ByCode, ByGrpcStatus, by_code};
 pub use crate::by_status::ByStatus;
 pub use crate::code::Code;
 pub use crate::head::{ByHead, ByResponse, Head, by_head, by_response};
-pub use crate::retry_after::retry_after;
+pub use crate::retry_after::{retry_after, should_retry};
 
 // How a refusal is answered.
 pub use crate::answer::Answer;

@@ -17,49 +17,41 @@ mod source;
 /// The body of a request that may be sent again: what goes by is kept, as far as there is room.
 ///
 /// Another attempt plays what was kept and goes on with the rest. An attempt that still reads when another begins is
-/// superseded: its body ends with [`ReplayError::Superseded`].
+/// superseded: its body ends with [`Superseded`].
 pub struct Replayed<B: Body> {
     shared: Arc<Shared<B>>,
     attempt: u64,
     over: bool,
 }
 
-/// Why the body of a request that may be sent again has ended early.
+/// Any error: what hyper, axum, tonic and reqwest take from a body.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The body of a request was not read to its end, because another attempt has taken it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ReplayError<E> {
-    /// The body itself has failed.
-    Inner(E),
-    /// Another attempt has taken the body over.
-    Superseded,
-}
+pub struct Superseded;
 
-impl<E: fmt::Display> fmt::Display for ReplayError<E> {
+impl fmt::Display for Superseded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inner(error) => error.fmt(f),
-            Self::Superseded => f.write_str("another attempt has taken the body over"),
-        }
+        f.write_str("another attempt has taken the body over")
     }
 }
 
-impl<E: Error + 'static> Error for ReplayError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Inner(error) => Some(error),
-            Self::Superseded => None,
-        }
-    }
-}
+impl Error for Superseded {}
 
-impl<B: Body> Body for Replayed<B> {
+impl<B> Body for Replayed<B>
+where
+    B: Body<Error: Into<BoxError>>,
+{
     type Data = Bytes;
-    type Error = ReplayError<B::Error>;
+    /// That of the body, boxed, or [`Superseded`].
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.over {
             return Poll::Ready(None);
         }
@@ -67,8 +59,8 @@ impl<B: Body> Body for Replayed<B> {
             Step::Wait => return Poll::Pending,
             Step::Frame(piece) => Some(Ok(piece.into_frame())),
             Step::End => None,
-            Step::Failed(error) => Some(Err(ReplayError::Inner(error))),
-            Step::Superseded => Some(Err(ReplayError::Superseded)),
+            Step::Failed(error) => Some(Err(error.into())),
+            Step::Superseded => Some(Err(Superseded.into())),
         };
         self.over = !matches!(frame, Some(Ok(_)));
         Poll::Ready(frame)

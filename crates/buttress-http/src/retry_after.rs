@@ -1,17 +1,45 @@
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
 
 /// The longest wait that is believed. A server that names a longer one has made a mistake.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Reads when to come back from a `Retry-After` header: whole seconds, or a date.
+/// The same in milliseconds, and more exact: some services of language models send both.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// What a service says itself about another try.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Reads when to come back: from `retry-after-ms`, milliseconds with or without decimals, else from `Retry-After`, whole seconds
+/// or a date.
 ///
 /// A date is counted from the answer's own `Date`, else from the system clock; one that has passed means "now". What is
 /// malformed, negative or longer than a year is ignored, as if the header were not there.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    in_milliseconds(headers).or_else(|| in_seconds(headers))
+}
+
+/// Reads what the service says itself about another try, from `x-should-retry: true` or `false`.
+#[must_use]
+pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    let value = headers.get(SHOULD_RETRY)?.to_str().ok()?.trim();
+    let is = |word| value.eq_ignore_ascii_case(word);
+    (is("true") || is("false")).then(|| is("true"))
+}
+
+fn in_milliseconds(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER_MS)?.to_str().ok()?.trim();
+    // What `parse` takes beyond digits and a point: signs, exponents, `inf`, `nan`.
+    let digits = value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let milliseconds: f64 = digits.then(|| value.parse().ok())??;
+    believed(Duration::try_from_secs_f64(milliseconds / 1000.0).ok()?)
+}
+
+fn in_seconds(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match whole_number(value) {
         Some(seconds) => Duration::from_secs(seconds),

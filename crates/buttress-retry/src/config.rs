@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) body_limit: usize,
     pub(crate) body_memory: usize,
     pub(crate) idempotency_key: bool,
+    pub(crate) announce: bool,
 }
 
 impl Default for Config {
@@ -32,6 +33,7 @@ impl Default for Config {
             body_limit: 64 * 1024,
             body_memory: 16 * 1024 * 1024,
             idempotency_key: false,
+            announce: true,
         }
     }
 }
@@ -100,6 +102,13 @@ impl RetryBuilder {
     /// the header `Idempotency-Key`, which makes any method repeatable: the server must know what to do with it.
     pub const fn idempotency_key(mut self) -> Self {
         self.config.idempotency_key = true;
+        self
+    }
+
+    /// Whether the next service is told that a request is a retry, so that it does not retry it again: yes by default. Over HTTP
+    /// the number of the retry then stands in the header `x-buttress-attempt`.
+    pub const fn announce(mut self, announce: bool) -> Self {
+        self.config.announce = announce;
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{
-    Again, Attempt, Classify, Mark, Replay, RequestContext, ResponseContext, Verdict,
+    Again, Attempt, Classify, Mark, Recover, Replay, RequestContext, ResponseContext, Verdict,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -95,13 +95,12 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
 
     /// An attempt did not succeed: says whether there is another, and gets it ready.
     #[cold]
-    pub(crate) fn plan<Req, T, E>(&mut self, verdict: Verdict, result: Result<&T, &E>) -> bool
+    pub(crate) fn plan<Req, T, E>(&mut self, verdict: Verdict, result: &mut Result<T, E>) -> bool
     where
-        P: Classify<T, E> + Replay<Req, Kept = Kept, Sent = Sent>,
+        P: Classify<T, E> + Replay<Req, Kept = Kept, Sent = Sent> + Recover<E, Sent>,
     {
         self.note_time();
-        let again = self.template.protocol.again(result);
-        match self.prepare::<Req>(verdict, again) {
+        match self.prepare::<Req, _, _>(verdict, result) {
             Ok(()) => true,
             Err(why) => {
                 self.stop(why);
@@ -110,19 +109,39 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
         }
     }
 
-    fn prepare<Req>(&mut self, verdict: Verdict, again: Again) -> Result<(), Option<Stop>>
+    fn prepare<Req, T, E>(
+        &mut self,
+        verdict: Verdict,
+        result: &mut Result<T, E>,
+    ) -> Result<(), Option<Stop>>
     where
-        P: Replay<Req, Kept = Kept, Sent = Sent>,
+        P: Classify<T, E> + Replay<Req, Kept = Kept, Sent = Sent> + Recover<E, Sent>,
     {
-        if again == Again::No {
-            return Err(None);
-        }
         let Template {
             retry, protocol, ..
         } = &*self.template;
-        let (delay, token) = retry.0.next(&self.attempts, again, Instant::now())?;
-        let kept = self.kept.as_mut().ok_or(Stop::NotReplayable)?;
-        let request = protocol.replay(kept).ok_or(Stop::NotReplayable)?;
+        let again = protocol.again(result.as_ref());
+        if again == Again::No {
+            return Err(None);
+        }
+        let call = Attempts {
+            // Whatever gives the request back has not sent it; what does not is looked at again below.
+            repeatable: self.attempts.repeatable || (P::MAY && result.is_err()),
+            ..self.attempts
+        };
+        let (delay, token) = retry.0.next(&call, again, Instant::now())?;
+        let request = match result
+            .as_mut()
+            .err()
+            .and_then(|error| protocol.recover(error))
+        {
+            Some(unsent) => unsent,
+            None if self.attempts.repeatable || again == Again::NotSent => {
+                let kept = self.kept.as_mut().ok_or(Stop::NotReplayable)?;
+                protocol.replay(kept).ok_or(Stop::NotReplayable)?
+            }
+            None => return Err(Some(Stop::NotRepeatable)),
+        };
         let number = self.attempts.retries.saturating_add(1);
         retry.0.tell_retry(number, delay, verdict);
         self.ahead = Some(Ahead {
@@ -205,6 +224,9 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
             previous: Some(previous),
         };
         protocol.stamp(&mut request, Mark::Attempt(attempt));
+        if retry.0.announces {
+            protocol.stamp(&mut request, Mark::Retry(attempt.index));
+        }
         token.sent();
         let span = tracing::debug_span!(
             target: "buttress::retry",

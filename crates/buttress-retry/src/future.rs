@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{Classify, Replay, RequestContext, ResponseContext, Verdict};
+use buttress_core::{Classify, Recover, Replay, RequestContext, ResponseContext, Verdict};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep, sleep_until};
 use tower_service::Service;
@@ -74,6 +74,7 @@ impl<S, P, Req> Future for RetryFuture<S, P, Req>
 where
     P: Replay<Req> + RequestContext<<P as Replay<Req>>::Sent>,
     P: Classify<S::Response, S::Error> + ResponseContext<S::Response>,
+    P: Recover<S::Error, <P as Replay<Req>>::Sent>,
     S: Service<<P as Replay<Req>>::Sent> + Clone,
 {
     type Output = Result<S::Response, S::Error>;
@@ -83,13 +84,13 @@ where
         let mut this = self.project();
         loop {
             if let StageProjection::Calling { attempt } = this.stage.as_mut().project() {
-                let result = ready!(this.course.in_span(|| attempt.poll(cx)));
+                let mut result = ready!(this.course.in_span(|| attempt.poll(cx)));
                 let verdict = this.course.classify(result.as_ref());
                 if verdict == Verdict::Success {
                     this.course.succeeded();
                     return Poll::Ready(result);
                 }
-                if !this.course.plan::<Req, _, _>(verdict, result.as_ref()) {
+                if !this.course.plan::<Req, _, _>(verdict, &mut result) {
                     return Poll::Ready(result);
                 }
                 let service = Some(this.course.service());

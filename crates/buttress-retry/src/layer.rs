@@ -3,6 +3,7 @@ use tower_layer::Layer;
 
 use crate::handle::Retry;
 use crate::service::RetryService;
+use crate::tailored::{CloneBy, RecoverBy, RepeatableBy};
 
 /// Sends calls to a service again when they fail, within a budget.
 ///
@@ -45,9 +46,56 @@ impl<P> RetryBudgetLayer<P> {
     where
         P: Reclassify,
     {
+        self.map(|protocol| protocol.with(Chosen::new(classifier)))
+    }
+
+    /// Lets `function` say how a request is cloned, where it is not `Clone`; what it gives nothing for is sent once.
+    ///
+    /// ```
+    /// # #[derive(Debug)] struct Upload { file: Option<Vec<u8>> }
+    /// # impl Upload { fn try_clone(&self) -> Option<Self> { Some(Self { file: self.file.clone() }) } }
+    /// use buttress_retry::RetryBudgetLayer;
+    ///
+    /// let layer = RetryBudgetLayer::new(3).clone_by(|upload: &Upload| upload.try_clone());
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn clone_by<Req, F>(self, function: F) -> RetryBudgetLayer<CloneBy<P, F>>
+    where
+        F: Fn(&Req) -> Option<Req>,
+    {
+        self.map(|protocol| CloneBy::new(protocol, function))
+    }
+
+    /// Lets `function` say whether sending a request twice has the effect of sending it once.
+    ///
+    /// Otherwise plain requests count as repeatable, those over HTTP by their method or an idempotency key, and those over gRPC
+    /// as not repeatable, for nothing in them says so. What was never sent is sent again all the same.
+    #[must_use]
+    pub fn repeatable<Req, F>(self, function: F) -> RetryBudgetLayer<RepeatableBy<P, F>>
+    where
+        F: Fn(&Req) -> bool,
+    {
+        self.map(|protocol| RepeatableBy::new(protocol, function))
+    }
+
+    /// Lets `function` take the request out of an error that still holds it, unsent, such as hyper's
+    /// `TrySendError::take_message`: it is sent again without a copy, whatever its method and the length of its body.
+    ///
+    /// The function is asked only when the call is going to be tried again; an error that is the last answer stays whole, unless
+    /// the function itself found no request in it.
+    #[must_use]
+    pub fn recover<E, Sent, F>(self, function: F) -> RetryBudgetLayer<RecoverBy<P, F>>
+    where
+        F: Fn(&mut E) -> Option<Sent>,
+    {
+        self.map(|protocol| RecoverBy::new(protocol, function))
+    }
+
+    fn map<Q>(self, change: impl FnOnce(P) -> Q) -> RetryBudgetLayer<Q> {
         RetryBudgetLayer {
             retry: self.retry,
-            protocol: self.protocol.with(Chosen::new(classifier)),
+            protocol: change(self.protocol),
         }
     }
 }
@@ -56,10 +104,7 @@ impl<P: Adopt<Q>, Q> Adopt<Q> for RetryBudgetLayer<P> {
     type Adopted = RetryBudgetLayer<P::Adopted>;
 
     fn adopt(self, protocol: Q) -> Self::Adopted {
-        RetryBudgetLayer {
-            retry: self.retry,
-            protocol: self.protocol.adopt(protocol),
-        }
+        self.map(|own| own.adopt(protocol))
     }
 }
 

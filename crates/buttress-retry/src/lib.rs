@@ -8,10 +8,12 @@ mod event;
 mod future;
 mod handle;
 mod layer;
+mod run;
 mod service;
 mod shared;
 mod snapshot;
 mod state;
+mod tailored;
 
 pub use crate::backoff::{Backoff, Jitter};
 pub use crate::budget::{BudgetSnapshot, RetryBudget, RetryBudgetBuilder, RetryToken};
@@ -22,3 +24,4 @@ pub use crate::handle::Retry;
 pub use crate::layer::RetryBudgetLayer;
 pub use crate::service::RetryService;
 pub use crate::snapshot::Snapshot;
+pub use crate::tailored::{CloneBy, RecoverBy, RepeatableBy};

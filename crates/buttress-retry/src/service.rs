@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use buttress_core::{Classify, Mark, Replay, RequestContext, ResponseContext};
+use buttress_core::{Classify, Mark, Recover, Repeatable, Replay, RequestContext, ResponseContext};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -45,8 +45,10 @@ impl<S: Clone, P> RetryService<S, P> {
 
 impl<S, P, Req> Service<Req> for RetryService<S, P>
 where
-    P: Replay<Req> + RequestContext<Req> + RequestContext<<P as Replay<Req>>::Sent>,
+    P: Replay<Req> + Repeatable<Req> + RequestContext<Req>,
+    P: RequestContext<<P as Replay<Req>>::Sent>,
     P: Classify<S::Response, S::Error> + ResponseContext<S::Response>,
+    P: Recover<S::Error, <P as Replay<Req>>::Sent>,
     S: Service<<P as Replay<Req>>::Sent> + Clone,
 {
     type Response = S::Response;

@@ -22,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) budget: RetryBudget,
     pub(crate) memory: ReplayMemory,
     pub(crate) wants_key: bool,
+    pub(crate) announces: bool,
     random: Random,
     /// The fastest answer of a call with a deadline, in nanoseconds.
     fastest: AtomicU64,
@@ -47,6 +48,7 @@ impl Shared {
             budget,
             memory: ReplayMemory::new(config.body_limit, config.body_memory),
             wants_key: config.idempotency_key,
+            announces: config.announce,
             random: Random::from_entropy(),
             fastest: AtomicU64::new(u64::MAX),
             stopped: Default::default(),

@@ -70,6 +70,28 @@ fn only_429_503_and_529_hear_retry_after() {
 }
 
 #[test]
+fn a_service_that_says_whether_to_try_again_is_believed_from_400_on() {
+    for (status, hint, told_yes) in [
+        (200, None, Again::No),
+        (304, None, Again::No),
+        (400, None, Again::Yes),
+        (409, Some("7"), Again::Later(SEVEN)),
+        (429, None, Again::Later(None)),
+        (500, None, Again::Yes),
+        (501, None, Again::Yes),
+        (503, Some("7"), Again::Later(SEVEN)),
+    ] {
+        for (told, expected) in [("true", told_yes), ("false", Again::No)] {
+            let mut response = answer(status, hint);
+            let untold = judge(&response).0;
+            let headers = response.headers_mut();
+            headers.insert("x-should-retry", told.parse().unwrap());
+            assert_eq!(judge(&response), (untold, expected), "{status} {told}");
+        }
+    }
+}
+
+#[test]
 fn a_rendered_refusal_of_ours_says_what_its_reason_says() {
     for reason in Reason::ALL {
         let mut response = answer(503, Some("7"));

@@ -1,4 +1,4 @@
-use buttress_core::{Again, Classify, Name, Reason, Rejected, RequestContext};
+use buttress_core::{Again, Attempt, Classify, Name, Reason, Rejected, Repeatable, RequestContext};
 use http::{Response, StatusCode};
 
 use super::*;
@@ -74,9 +74,11 @@ fn a_retry_is_known_further_in_and_in_the_next_tier() {
     let mut sent = request(&Method::GET);
     Http::new().stamp(&mut sent, attempt(0));
     assert!(!Http::new().is_retry(&sent));
-    assert!(!sent.headers().contains_key(ATTEMPT_HEADER));
     Http::new().stamp(&mut sent, attempt(2));
     assert!(Http::new().is_retry(&sent) && Grpc::new().is_retry(&sent));
+    assert!(!sent.headers().contains_key(ATTEMPT_HEADER));
+    Http::new().stamp(&mut sent, Mark::Retry(2));
+    assert_eq!(sent.headers()[ATTEMPT_HEADER], "2");
 
     let mut received = request(&Method::GET);
     *received.headers_mut() = sent.headers().clone();

@@ -58,6 +58,70 @@ fn seconds_and_dates_are_read_and_nonsense_is_ignored() {
     assert_eq!(retry_after(&HeaderMap::new()), None);
 }
 
+fn headers<const N: usize>(fields: [(&'static str, &'static str); N]) -> HeaderMap {
+    let fields = fields.map(|(name, value)| {
+        let name = HeaderName::from_static(name);
+        (name, HeaderValue::from_static(value))
+    });
+    HeaderMap::from_iter(fields)
+}
+
+#[test]
+fn milliseconds_are_read_first_and_nonsense_is_ignored() {
+    let rows: &[(&str, Option<u64>)] = &[
+        ("0", Some(0)),
+        ("1500", Some(1_500_000)),
+        ("1500.25", Some(1_500_250)),
+        (".5", Some(500)),
+        ("5.", Some(5_000)),
+        (" 20 ", Some(20_000)),
+        ("31536000000", Some(31_536_000_000_000)),
+        // Longer than a year.
+        ("31536000001", None),
+        ("99999999999999999999999999", None),
+        // No number, or none that a service could mean.
+        ("", None),
+        (".", None),
+        ("1.2.3", None),
+        ("-1", None),
+        ("+1", None),
+        ("1e3", None),
+        ("inf", None),
+        ("infinity", None),
+        ("NaN", None),
+        ("1_000", None),
+        ("0x10", None),
+        ("20ms", None),
+    ];
+    for (value, microseconds) in rows {
+        let expected = microseconds.map(Duration::from_micros);
+        let both = headers([("retry-after-ms", value), ("retry-after", "9")]);
+        let nine = Some(Duration::from_secs(9));
+        assert_eq!(retry_after(&both), expected.or(nine), "{value:?}");
+        let alone = headers([("retry-after-ms", value)]);
+        assert_eq!(retry_after(&alone), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn a_service_says_true_or_false_or_nothing() {
+    let rows = [
+        ("true", Some(true)),
+        ("True", Some(true)),
+        (" false ", Some(false)),
+        ("FALSE", Some(false)),
+        ("", None),
+        ("1", None),
+        ("yes", None),
+        ("true, false", None),
+    ];
+    for (value, expected) in rows {
+        let headers = headers([("x-should-retry", value)]);
+        assert_eq!(should_retry(&headers), expected, "{value:?}");
+    }
+    assert_eq!(should_retry(&HeaderMap::new()), None);
+}
+
 #[test]
 fn without_a_date_of_its_own_the_answer_is_as_old_as_the_clock_says() {
     let minute = Duration::from_secs(60);

@@ -1,4 +1,8 @@
 //! Retries through their public face, around plain services.
+
+mod requests;
+mod run;
+
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
