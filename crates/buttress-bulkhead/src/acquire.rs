@@ -2,10 +2,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use buttress_core::{Deadline, Priority, Rejected};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::permit::Permit;
 use crate::shared::Shared;
@@ -42,6 +42,8 @@ pub struct Acquire {
 enum Stage {
     New,
     Queued(Place),
+    /// It has its slot, and may start until then; the timer is there once somebody waits for that.
+    Admitted(Instant, Option<Pin<Box<Sleep>>>),
     Over,
 }
 
@@ -78,6 +80,7 @@ impl Acquire {
             return Poll::Ready(Err(self.shared.turn_away(Fate::PastDeadline)));
         }
         if let Some(claim) = self.shared.try_take(|| self.priority) {
+            self.stage = Stage::Admitted(self.call(now).limit, None);
             return Poll::Ready(Ok(Permit::new(Arc::clone(&self.shared), claim)));
         }
         if !self.shared.may_wait() {
@@ -89,7 +92,7 @@ impl Acquire {
     fn join(&mut self, now: Instant, cx: &Context<'_>) -> Poll<Result<Permit, Rejected>> {
         let shared = &self.shared;
         let call = self.call(now);
-        let waiter = Waiter::new(Arc::clone(shared), call.limit, cx.waker().clone());
+        let waiter = Waiter::new(Arc::clone(shared), now, call.limit, cx.waker().clone());
         let waiter = Arc::new(waiter);
         let arrival = shared.state.join(call, Arc::clone(&waiter));
         let place = arrival.place.map(|key| Place {
@@ -118,28 +121,32 @@ impl Acquire {
         }
     }
 
-    /// A slot that was granted in time, and is taken up after the deadline, is of no use any more.
-    fn check_deadline(
-        &self,
-        polled: Poll<Result<Permit, Rejected>>,
-    ) -> Poll<Result<Permit, Rejected>> {
-        match (polled, self.deadline) {
-            (Poll::Ready(Ok(permit)), Some(deadline)) if deadline.has_passed(Instant::now()) => {
-                drop(permit);
-                Poll::Ready(Err(self.shared.turn_away(Fate::PastDeadline)))
-            }
-            (polled, _) => polled,
-        }
+    /// Refuses a call that has its slot and could not start in time.
+    pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Rejected> {
+        let Stage::Admitted(limit, timer) = &mut self.stage else {
+            return Poll::Pending;
+        };
+        let limit = *limit;
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(limit)));
+        ready!(timer.as_mut().poll(cx));
+        self.stage = Stage::Over;
+        let by_deadline = self.deadline.is_some_and(|own| own.instant() <= limit);
+        let fate = if by_deadline {
+            Fate::PastDeadline
+        } else {
+            Fate::Expired
+        };
+        Poll::Ready(self.shared.turn_away(fate))
     }
 
     fn call(&self, now: Instant) -> Call {
         let longest = Deadline::after(now, self.shared.max_wait());
-        let deadline = self.deadline.filter(|&deadline| deadline <= longest);
+        let limit = self.deadline.map_or(longest, |own| own.min(longest));
         Call {
             priority: self.priority,
             joined: now,
-            limit: deadline.unwrap_or(longest).instant(),
-            limit_is_deadline: deadline.is_some(),
+            limit: limit.instant(),
+            deadline: self.deadline.map(Deadline::instant),
         }
     }
 }
@@ -148,8 +155,8 @@ impl Place {
     fn poll(&mut self) -> Poll<Result<Permit, Rejected>> {
         loop {
             let rejected = match self.waiter.shared().state.poll(self.key, Instant::now) {
-                Turn::Waits(limit) => return self.wait_until(limit),
-                Turn::Revived => {
+                Turn::Waits(_) => return self.wait_on(),
+                Turn::Served => {
                     self.waiter.shared().serve(Instant::now());
                     continue;
                 }
@@ -160,11 +167,13 @@ impl Place {
                 } => {
                     self.left = true;
                     let shared = self.waiter.shared();
+                    // First of all: from here on the slot is given back whatever happens.
+                    let permit = Permit::new(Arc::clone(shared), claim);
                     shared.note_wait(waited);
                     if others {
                         shared.watch(Instant::now());
                     }
-                    return Poll::Ready(Ok(Permit::new(Arc::clone(shared), claim)));
+                    return Poll::Ready(Ok(permit));
                 }
                 Turn::Over(fate) => {
                     // Perhaps it held a slot, which is free now.
@@ -182,8 +191,8 @@ impl Place {
         }
     }
 
-    fn wait_until(&self, limit: Instant) -> Poll<Result<Permit, Rejected>> {
-        self.waiter.set_at_latest(limit, Instant::now());
+    fn wait_on(&self) -> Poll<Result<Permit, Rejected>> {
+        self.waiter.look_again(Instant::now());
         self.arm()
     }
 
@@ -217,14 +226,17 @@ impl Future for Acquire {
             Stage::New => this.arrive(cx),
             Stage::Queued(place) => {
                 place.waiter.remember(cx.waker());
-                let polled = place.poll();
-                this.check_deadline(polled)
+                place.poll()
             }
             // Polled after its end: there is nothing left to say.
-            Stage::Over => return Poll::Pending,
+            Stage::Admitted(..) | Stage::Over => return Poll::Pending,
         };
-        if polled.is_ready() {
-            this.stage = Stage::Over;
+        match (&polled, &this.stage) {
+            (Poll::Ready(Ok(_)), Stage::Queued(place)) => {
+                this.stage = Stage::Admitted(place.waiter.limit(), None);
+            }
+            (Poll::Ready(Err(_)), _) => this.stage = Stage::Over,
+            _ => {}
         }
         polled
     }

@@ -157,7 +157,8 @@ impl BulkheadBuilder {
     /// this time: 10 ms by default, at least 1 ms.
     ///
     /// That happens when nobody polls the future: a task that is busy with something else, or with another branch of a
-    /// `select!`. The call keeps its place, and is passed over until it is polled.
+    /// `select!`. The call keeps its place, and is passed over until it is polled. When that proves the time too short, it is
+    /// lengthened for a while, to a second at most.
     pub const fn grant_timeout(mut self, duration: Duration) -> Self {
         self.config.terms.patience = duration;
         self

@@ -1,3 +1,5 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use buttress_core::{
@@ -162,6 +164,10 @@ impl<Req, P: RequestContext<Req>> QueueGate<Req, P> for Bulkhead {
             return Err(*self.0.refuse());
         }
         Ok(self.enqueue(request, protocol))
+    }
+
+    fn poll_overdue(wait: Pin<&mut Acquire>, cx: &mut Context<'_>) -> Poll<Rejected> {
+        wait.get_mut().poll_overdue(cx)
     }
 
     fn resume(&self, _: &Permit, request: &Req, protocol: &P) -> Result<(), Rejected> {

@@ -28,6 +28,10 @@ where
         Some((self.choose)(request))
     }
 
+    fn is_retry(&self, request: &Req) -> bool {
+        self.protocol.is_retry(request)
+    }
+
     fn stamp(&self, request: &mut Req, mark: Mark) {
         self.protocol.stamp(request, mark);
     }

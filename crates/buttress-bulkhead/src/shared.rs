@@ -1,7 +1,7 @@
 //! What all clones of a handle share: the slots, the counts, and whoever listens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use buttress_core::{Listener, Name, Priority, Rejected};
@@ -22,8 +22,6 @@ use crate::waiter::Waiter;
 pub(crate) struct Shared {
     name: Name,
     pub(crate) state: State<Arc<Waiter>>,
-    /// How many may wait, to be read without the lock.
-    queue: AtomicU32,
     max_wait_nanos: AtomicU64,
     ended: Striped<{ Ending::KINDS }>,
     pub(crate) refusals: Refusals,
@@ -38,7 +36,6 @@ impl Shared {
         Self {
             name,
             state: State::new(slots, config.terms),
-            queue: AtomicU32::new(config.terms.capacity),
             max_wait_nanos: AtomicU64::new(nanos(config.max_wait)),
             ended: Striped::new(),
             refusals: Refusals::new(name, config.retry_after, listener.is_there()),
@@ -77,7 +74,7 @@ impl Shared {
     /// Whether a call that finds no slot may wait for one at all.
     #[inline]
     pub(crate) fn may_wait(&self) -> bool {
-        self.queue.load(Ordering::Relaxed) > 0 && self.max_wait_nanos.load(Ordering::Relaxed) > 0
+        self.state.capacity() > 0 && self.max_wait_nanos.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn max_wait(&self) -> Duration {
@@ -155,8 +152,8 @@ impl Shared {
         match notice {
             Notice::Granted(waiter) => waiter.wake_task(),
             Notice::TurnedOut(waiter, fate) => {
-                waiter.wake_task();
                 self.refusals.note();
+                waiter.wake_task();
                 let rejected = self.refusals.of(fate);
                 self.refusals.log(rejected);
                 self.listener.tell_contained(&Event::Refused { rejected });
@@ -174,7 +171,6 @@ impl Shared {
     }
 
     pub(crate) fn resize_queue(&self, queue: u32) {
-        self.queue.store(queue, Ordering::Relaxed);
         self.state.resize_queue(queue);
         self.serve(Instant::now());
         self.tell(Event::QueueResized { queue });
@@ -261,7 +257,7 @@ impl Shared {
             failure_count: failed,
             neutral_count: neutral,
             closed: occupancy.is_closed(),
-            max_queued: self.queue.load(Ordering::Relaxed),
+            max_queued: self.state.capacity(),
             classes,
             waits: self.waits.snapshot(),
         }

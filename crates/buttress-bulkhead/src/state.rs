@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use buttress_core::Priority;
+use buttress_sync::atomic::{AtomicU32, Ordering};
 use buttress_sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -38,6 +39,8 @@ pub(crate) trait Waiter: Clone {
 pub(crate) struct State<W> {
     pub(crate) slots: Slots,
     queue: Mutex<Queue<W>>,
+    /// How many may wait, to be read without the lock; changed under it.
+    capacity: AtomicU32,
 }
 
 /// Something that somebody must be told, now that the lock is released.
@@ -90,8 +93,9 @@ pub(crate) enum Turn {
     },
     /// It must wait, at most until then.
     Waits(Instant),
-    /// It was passed over; now that it shows that it is there, it may be served.
-    Revived,
+    /// It waits no more for the one who has let a grant pass: somebody is to be served, itself perhaps. Or it was passed over
+    /// itself, and shows now that it is there.
+    Served,
     /// Its wait is over. It may have held a slot until now, which is free for somebody.
     Over(Fate),
     /// It was turned out earlier, and has been told its fate.
@@ -102,6 +106,7 @@ impl<W: Waiter> State<W> {
     pub(crate) fn new(slots: Slots, terms: Terms) -> Self {
         Self {
             slots,
+            capacity: AtomicU32::new(terms.capacity),
             queue: Mutex::new(Queue::new(terms)),
         }
     }
@@ -202,11 +207,21 @@ impl<W: Waiter> State<W> {
         };
         let granted = matches!(standing, Standing::Granted(_));
         // A grant in time is in time for the longest wait; a deadline is one to the end.
-        let over = (!granted || call.limit_is_deadline) && call.limit <= now();
+        let limit = if granted {
+            call.deadline
+        } else {
+            Some(call.limit)
+        };
+        let now = limit.map(|_| now());
+        let over = limit.zip(now).is_some_and(|(limit, now)| limit <= now);
         match standing {
             Standing::Gone => Turn::Gone,
             _ if over => {
-                let fate = call.fate_at_limit();
+                let fate = if granted {
+                    Fate::PastDeadline
+                } else {
+                    call.fate_at_limit()
+                };
                 left = queue.turn_out(key, fate);
                 self.unless_somebody_waits(&queue);
                 if granted {
@@ -225,11 +240,15 @@ impl<W: Waiter> State<W> {
                     others,
                 }
             }
+            // Whoever is polled looks after the others, too: the timer that was to do it may come late.
+            Standing::Waits if now.is_some_and(|now| queue.overdue_grant(now).is_some()) => {
+                Turn::Served
+            }
             Standing::Waits => Turn::Waits(call.limit),
             Standing::PassedOver => {
-                queue.revive(key);
+                queue.revive(key, now.unwrap_or(call.limit));
                 self.slots.wait_for();
-                Turn::Revived
+                Turn::Served
             }
         }
     }
@@ -249,9 +268,17 @@ impl<W: Waiter> State<W> {
         serve
     }
 
+    /// How many may wait.
+    #[inline]
+    pub(crate) fn capacity(&self) -> u32 {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
     /// Changes how many may wait. Those that have no place any more are turned out by [`serve`](Self::serve).
     pub(crate) fn resize_queue(&self, capacity: u32) {
-        self.queue.lock().resize(capacity);
+        let mut queue = self.queue.lock();
+        queue.resize(capacity);
+        self.capacity.store(capacity, Ordering::Relaxed);
     }
 
     /// Turns out one call of a closed bulkhead, whether it has a grant or not.

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
 
 use buttress_sync::Mutex;
 use buttress_timer::Alarm;
@@ -12,6 +13,9 @@ use tokio::time::Instant;
 
 use crate::shared::Shared;
 use crate::state::{Fate, Waiter as Waits};
+
+/// A call that waits looks this often whether the grants of others are watched over, should nobody else do so.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// One for each call that waits, shared by its future and the queue.
 ///
@@ -23,8 +27,8 @@ pub(crate) struct Waiter {
     alarm: Alarm,
     /// When its wait is over.
     limit: Instant,
-    /// Whether the timer went off before it was due: the runtime that drove it is gone.
-    deaf: AtomicBool,
+    /// Whether the timer has gone off, or was dropped with its runtime, and nobody has armed it again since.
+    unarmed: AtomicBool,
     letter: Mutex<Letter>,
 }
 
@@ -34,12 +38,12 @@ struct Letter {
 }
 
 impl Waiter {
-    pub(crate) fn new(shared: Arc<Shared>, limit: Instant, task: Waker) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, now: Instant, limit: Instant, task: Waker) -> Self {
         Self {
             shared,
-            alarm: Alarm::new(limit),
+            alarm: Alarm::new(limit.min(now + LOOK_AGAIN)),
             limit,
-            deaf: AtomicBool::new(false),
+            unarmed: AtomicBool::new(false),
             letter: Mutex::new(Letter {
                 task: Some(task),
                 fate: None,
@@ -49,6 +53,10 @@ impl Waiter {
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    pub(crate) const fn limit(&self) -> Instant {
+        self.limit
     }
 
     /// Remembers whom to wake. Wakers are cloned and dropped without the lock: they are not ours.
@@ -72,15 +80,20 @@ impl Waiter {
         self.alarm.set_at_latest(due, now);
     }
 
+    /// Lets its timer go off when its wait is over; before that once a second, to see whether those who watch over grants do.
+    pub(crate) fn look_again(&self, now: Instant) {
+        self.set_at_latest(self.limit.min(now + LOOK_AGAIN), now);
+    }
+
     /// Makes sure that the timer goes off when it is due, unless it is due already.
     pub(crate) fn arm(self: &Arc<Self>) -> Poll<()> {
-        self.deaf.store(false, Ordering::Relaxed);
+        self.unarmed.store(false, Ordering::Relaxed);
         self.alarm.arm(&Waker::from(Arc::clone(self)))
     }
 
     /// Goes on waiting after it has watched over a grant, without a poll of its task; false when that is not possible here.
     fn wait_on(self: &Arc<Self>, now: Instant) -> bool {
-        self.set_at_latest(self.limit, now);
+        self.look_again(now);
         let waker = Waker::from(Arc::clone(self));
         // It panics when the runtime ends at this very moment; the task, if there still is one, then finds that out.
         let armed = catch_unwind(AssertUnwindSafe(|| self.alarm.try_arm(&waker)));
@@ -89,8 +102,9 @@ impl Waiter {
 
     pub(crate) fn wake_task(&self) {
         let task = self.letter.lock().task.take();
+        // A panic in it must not keep others from being woken: it is none of theirs, nor of whoever comes by.
         if let Some(task) = task {
-            task.wake();
+            let _ = catch_unwind(AssertUnwindSafe(|| task.wake()));
         }
     }
 
@@ -111,7 +125,7 @@ impl Waits for Arc<Waiter> {
     }
 
     fn can_watch(&self) -> bool {
-        !self.deaf.load(Ordering::Relaxed)
+        !self.unarmed.load(Ordering::Relaxed)
     }
 }
 
@@ -122,12 +136,14 @@ impl Wake for Waiter {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let now = Instant::now();
+        // Before it is due it goes off when the runtime that drove it is gone, or its task has used up its turn.
         let in_time = self.alarm.due() <= now;
-        if !in_time {
-            self.deaf.store(true, Ordering::Relaxed);
-        }
+        self.unarmed.store(!in_time, Ordering::Relaxed);
         self.shared.serve(now);
         if !(in_time && now < self.limit && self.wait_on(now)) {
+            // It watches no more, though it may just have been asked to.
+            self.unarmed.store(true, Ordering::Relaxed);
+            self.shared.watch(now);
             // Its limit perhaps, or nothing at all; it is the task that looks.
             self.wake_task();
         }

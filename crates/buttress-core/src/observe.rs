@@ -6,9 +6,10 @@ use std::thread;
 ///
 /// Counts are not pushed; they stand in a handle's `snapshot()`. Any `Fn(&Event)` closure is an observer.
 ///
-/// It runs on the task that caused the event, after every lock of the component is released, so it may use the handle; it
-/// must not block, and should not make the component do what it is told of, or it is told of that, too. A panic in it goes
-/// to that task, unless the task is panicking already, or the event is about another call: then it is swallowed.
+/// It runs where the event is caused, mostly on the task of the call, sometimes inside of a timer, after every lock of the component
+/// is released, so it may use the handle; it must not block, and should not make the component do what it is told of, or it is told
+/// of that, too. A panic in it goes to that task, unless the task is panicking already, or the event is about another call: then it
+/// is swallowed.
 pub trait Observer<Event>: Send + Sync + 'static {
     /// Takes note of `event`.
     fn observe(&self, event: &Event);

@@ -1,4 +1,6 @@
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use crate::{Rejected, Settle};
 
@@ -21,11 +23,19 @@ pub trait QueueGate<Req, P> {
     /// `None` decides nothing yet: [`queue`](Self::queue) is asked next, and may refuse at once.
     fn try_admit(&self, request: &Req, protocol: &P) -> Option<Self::Permit>;
 
-    /// Gives the call a place in the queue. Asked only after [`try_admit`](Self::try_admit) let nobody in.
+    /// Lets the call wait. Asked only after [`try_admit`](Self::try_admit) let nobody in; the wait may begin, and take a place in
+    /// the queue, with its first poll.
     ///
     /// # Errors
-    /// The refusal, with its reason and a time to come back: there is no place, or no time to wait.
+    /// The refusal, with its reason and a time to come back, of a call that cannot wait at all.
     fn queue(&self, request: &Req, protocol: &P) -> Result<Self::Wait, Rejected>;
+
+    /// Ends the wait of a call that got its permit, and then finds the inner service not ready: refuses it once it can no longer
+    /// start in time. Its permit is dropped then. By default such a call waits for the service as long as it takes.
+    fn poll_overdue(wait: Pin<&mut Self::Wait>, cx: &mut Context<'_>) -> Poll<Rejected> {
+        let _ = (wait, cx);
+        Poll::Pending
+    }
 
     /// Says whether a call that has waited may still start. Asked when the inner service is ready for it.
     ///

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{Completion, GuardedFuture, QueueGate, Rejectable, failing_on_unwind};
+use crate::{Completion, GuardedFuture, QueueGate, Rejectable, Rejected, failing_on_unwind};
 
 /// Stands before a service and lets a [`QueueGate`] decide on every call: at once, or after a wait.
 ///
@@ -17,7 +17,7 @@ use crate::{Completion, GuardedFuture, QueueGate, Rejectable, failing_on_unwind}
 ///
 /// A call that must wait takes that instance with it, with whatever the inner service has reserved for it; a clone stays here.
 /// After the wait the instance is polled again, because it may be ready no longer, and then called. This readiness is part of
-/// the call: the permit is held meanwhile, and an error of it is judged as the call's.
+/// the call: the permit is held meanwhile, for as long as the gate allows, and an error of it is judged as the call's.
 ///
 /// # Cancel safety
 /// Dropping the future drops the inner future, or what waits for its turn, and then gives back the permit, unsettled, or the
@@ -72,11 +72,13 @@ impl<S, G, P> Queued<S, G, P> {
     {
         let clone = self.clone();
         let service = mem::replace(self, clone);
-        let parked = Some(Parked { service, request });
+        let turn = Turn {
+            parked: Some(Parked { service, request }),
+            permit: None,
+            wait,
+        };
         QueuedFuture {
-            stage: Stage::Queued {
-                turn: Turn::Waiting { parked, wait },
-            },
+            stage: Stage::Queued { turn },
         }
     }
 }
@@ -144,17 +146,18 @@ pin_project! {
 }
 
 pin_project! {
-    // A type of its own: as further stages these two made the drop of every call a call of a function. Counted.
-    #[project = TurnProjection]
-    enum Turn<S, Req, G, P>
+    // A type of its own: as further stages its parts made the drop of every call a call of a function. Counted.
+    struct Turn<S, Req, G, P>
     where
         S: Service<Req>,
         G: QueueGate<Req, P>,
     {
         // The order matters: what the inner service has reserved is free before the slot is, which may lie with a wait that was
         // not polled since.
-        Waiting { parked: Option<Parked<S, Req, G, P>>, #[pin] wait: G::Wait },
-        Readying { parked: Option<Parked<S, Req, G, P>>, permit: Option<G::Permit> },
+        parked: Option<Parked<S, Req, G, P>>,
+        permit: Option<G::Permit>,
+        #[pin]
+        wait: G::Wait,
     }
 }
 
@@ -205,26 +208,29 @@ where
     #[cold]
     #[inline(never)]
     fn poll(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Begun<P::Output, S::Error, GuardedFuture<S::Future, G::Permit, P>>> {
-        loop {
-            match self.as_mut().project() {
-                TurnProjection::Waiting { parked, wait } => match ready!(wait.poll(cx)) {
-                    Err(rejected) => {
-                        let refused = GuardedFuture::refused(rejected);
-                        return Poll::Ready(ControlFlow::Continue(refused));
-                    }
-                    Ok(permit) => {
-                        let (parked, permit) = (parked.take(), Some(permit));
-                        self.set(Self::Readying { parked, permit });
-                    }
-                },
-                TurnProjection::Readying { parked, permit } => {
-                    return Parked::poll(parked, permit, cx);
-                }
+        let mut this = self.project();
+        if this.permit.is_none() {
+            match ready!(this.wait.as_mut().poll(cx)) {
+                Ok(permit) => *this.permit = Some(permit),
+                Err(rejected) => return Self::refuse(rejected),
             }
         }
+        if let Poll::Ready(begun) = Parked::poll(this.parked, this.permit, cx) {
+            return Poll::Ready(begun);
+        }
+        let rejected = ready!(G::poll_overdue(this.wait, cx));
+        *this.parked = None;
+        *this.permit = None;
+        Self::refuse(rejected)
+    }
+
+    fn refuse(
+        rejected: Rejected,
+    ) -> Poll<Begun<P::Output, S::Error, GuardedFuture<S::Future, G::Permit, P>>> {
+        Poll::Ready(ControlFlow::Continue(GuardedFuture::refused(rejected)))
     }
 }
 
@@ -290,8 +296,8 @@ where
         match &self.stage {
             Stage::Called { call } => debug.field(call),
             Stage::Queued { turn } => debug.field(match turn {
-                Turn::Waiting { .. } => &"waiting",
-                Turn::Readying { .. } => &"readying",
+                Turn { permit: None, .. } => &"waiting",
+                Turn { .. } => &"readying",
             }),
         };
         debug.finish()

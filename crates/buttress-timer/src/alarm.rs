@@ -58,8 +58,8 @@ impl Alarm {
         let mut sleep = self.take_or_make()?;
         let lost = Lost(self);
         let elapsed = sleep.as_mut().poll(&mut Context::from_waker(waker));
-        mem::forget(lost);
         self.put_back(sleep);
+        mem::forget(lost);
         Some(elapsed)
     }
 
@@ -85,8 +85,10 @@ impl Alarm {
         let moved = mem::replace(&mut state.due, due) != due;
         drop(state);
         if moved && let Some(mut sleep) = self.take() {
+            let lost = Lost(self);
             sleep.as_mut().reset(due);
             self.put_back(sleep);
+            mem::forget(lost);
         }
     }
 
@@ -137,7 +139,8 @@ impl Alarm {
     }
 }
 
-/// A timer whose runtime is gone panics when it is armed: then there is none, and the next time makes another.
+/// A timer whose runtime is gone panics when it is armed, and one that goes off while it is moved when its waker does: then there
+/// is none, and the next time makes another.
 struct Lost<'a>(&'a Alarm);
 
 impl Drop for Lost<'_> {

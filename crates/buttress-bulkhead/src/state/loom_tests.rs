@@ -88,7 +88,7 @@ impl Bulkhead {
             priority,
             joined: self.start,
             limit: self.start + Duration::from_secs(30),
-            limit_is_deadline: false,
+            deadline: None,
         };
         let Arrival {
             place,
@@ -104,7 +104,7 @@ impl Bulkhead {
 
     fn poll(&self, key: Key, now: Instant) -> Turn {
         let turn = self.state.poll(key, || now);
-        if turn != Turn::Revived {
+        if turn != Turn::Served {
             return turn;
         }
         self.serve(now);

@@ -29,9 +29,12 @@ pub(crate) struct Terms {
     pub(crate) caps: PerClass<u32>,
     /// What each class is guaranteed of the grants, in percent.
     pub(crate) shares: PerClass<u32>,
-    /// How long a grant waits to be taken up.
+    /// How long a grant waits to be taken up; longer while that proves too short.
     pub(crate) patience: Duration,
 }
+
+/// How long the patience becomes at most, unless it is longer from the start.
+pub(crate) const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The queue. Every call in it stands in one row: it waits for a grant, or has one, or has had one and let it pass.
 ///
@@ -43,6 +46,8 @@ pub(crate) struct Queue<W> {
     counts: PerClass<u32>,
     shares: Shares,
     terms: Terms,
+    /// How long a grant waits at present.
+    patience: Duration,
     tallies: PerClass<Tally>,
 }
 
@@ -50,6 +55,8 @@ pub(crate) struct Queue<W> {
 struct Waiter<W> {
     call: Call,
     granted: Option<Instant>,
+    /// When the grant came that it let pass, if it did.
+    let_pass: Option<Instant>,
     who: W,
 }
 
@@ -70,6 +77,7 @@ impl<W> Queue<W> {
             rows: Rows::new(),
             counts: PerClass::default(),
             shares: Shares::new(&terms.shares),
+            patience: terms.patience,
             terms,
             tallies: PerClass::default(),
         }
@@ -95,6 +103,7 @@ impl<W> Queue<W> {
         let waiter = Waiter {
             call,
             granted: None,
+            let_pass: None,
             who,
         };
         Ok((self.rows.push(waiting(call.priority), waiter), turned_out))
@@ -130,7 +139,7 @@ impl<W> Queue<W> {
     /// in turn and the newest, which was heard of last; else the one that has the grant.
     pub(crate) fn watch(&self, able: impl Fn(&W) -> bool) -> Option<([Option<&W>; 2], Instant)> {
         let oldest = self.rows.get(self.rows.first(GRANTED)?)?;
-        let due = oldest.granted?.checked_add(self.terms.patience)?;
+        let due = oldest.granted?.checked_add(self.patience)?;
         let classes = Priority::ALL.into_iter().rev();
         let mut waiters = classes.flat_map(|class| self.rows.row(waiting(class)));
         let Some((first, watcher)) = waiters.find(|(_, waiter)| able(&waiter.who)) else {
@@ -141,6 +150,7 @@ impl<W> Queue<W> {
         });
         let newest = newest.filter(|&newest| newest != first);
         let newest = newest.and_then(|newest| self.who(newest));
+        let newest = newest.filter(|newest| able(newest));
         Some(([Some(&watcher.who), newest], due))
     }
 
@@ -153,7 +163,7 @@ impl<W> Queue<W> {
     pub(crate) fn revoke(&mut self, now: Instant) -> Option<Call> {
         let key = self.overdue_grant(now)?;
         let waiter = self.rows.get_mut(key)?;
-        waiter.granted = None;
+        waiter.let_pass = waiter.granted.take();
         let call = waiter.call;
         self.rows
             .move_by_late_arrival(key, passed_over(call.priority));
@@ -161,18 +171,32 @@ impl<W> Queue<W> {
         Some(call)
     }
 
-    /// Lets a call that was passed over wait again, at its old place.
-    pub(crate) fn revive(&mut self, key: Key) {
+    /// Lets a call that was passed over wait again, at its old place. It was there all the time, so its grant was taken back
+    /// too soon: the next wait longer, or in a runtime that is busy nobody would ever get in.
+    pub(crate) fn revive(&mut self, key: Key, now: Instant) {
         if self.standing(key) == Standing::PassedOver
-            && let Some(call) = self.call(key)
+            && let Some(waiter) = self.rows.get_mut(key)
         {
+            let (call, let_pass) = (waiter.call, waiter.let_pass.take());
             self.rows.move_by_arrival(key, waiting(call.priority));
+            let_pass.map(|granted| self.grow_patience(now.saturating_duration_since(granted)));
         }
     }
 
-    /// Ends the wait of a call that takes up its grant.
+    /// A grant would have been taken up after so long: doubles the patience, to no more than twice that.
+    fn grow_patience(&mut self, late: Duration) {
+        if late <= LONGEST_PATIENCE {
+            let enough = late.saturating_mul(2).min(LONGEST_PATIENCE);
+            let grown = self.patience.saturating_mul(2).min(enough);
+            self.patience = self.patience.max(grown);
+        }
+    }
+
+    /// Ends the wait of a call that takes up its grant. Each that does so in time lessens a patience that has grown.
     pub(crate) fn take_up(&mut self, key: Key) -> Option<(Call, W)> {
         let (call, who) = self.leave(key)?;
+        let less = self.patience.saturating_sub(self.patience / 32);
+        self.patience = less.max(self.terms.patience);
         self.tallies.get_mut(call.priority).granted += 1;
         Some((call, who))
     }
@@ -250,10 +274,11 @@ impl<W> Queue<W> {
         self.rows.length(waiting(class)) > 0
     }
 
-    fn overdue_grant(&self, now: Instant) -> Option<Key> {
+    /// The oldest grant, if nobody took it up for too long.
+    pub(crate) fn overdue_grant(&self, now: Instant) -> Option<Key> {
         let key = self.rows.first(GRANTED)?;
         let granted = self.rows.get(key)?.granted?;
-        (now.saturating_duration_since(granted) >= self.terms.patience).then_some(key)
+        (now.saturating_duration_since(granted) >= self.patience).then_some(key)
     }
 
     fn make_room(&mut self, newcomer: Call, in_its_class: bool) -> Option<(W, Fate)> {

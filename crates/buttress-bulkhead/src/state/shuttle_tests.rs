@@ -76,7 +76,7 @@ impl Bulkhead {
             priority,
             joined: now,
             limit: now + Duration::from_secs(30),
-            limit_is_deadline: false,
+            deadline: None,
         };
         let arrival = self.state.join(call, Parked(thread::current()));
         arrival.turned_out.into_iter().for_each(Self::deliver);
@@ -115,7 +115,7 @@ impl Bulkhead {
                 Turn::Admitted { .. } => return self.end(),
                 Turn::Over(_) => return self.serve(),
                 Turn::Gone => return,
-                Turn::Revived => self.serve(),
+                Turn::Served => self.serve(),
                 Turn::Waits(_) => thread::park(),
             }
         }

@@ -6,8 +6,10 @@
     reason = "helpers of tests may fail a test"
 )]
 
+mod late;
 mod leaving;
 mod observers;
+mod panicking;
 mod queue;
 mod runtimes;
 mod wakers;

@@ -148,7 +148,7 @@ impl Deposits {
     }
 
     /// The cap, in retries.
-    #[cfg(test)]
+    #[cfg(all(test, not(buttress_loom)))]
     pub(super) fn cap(&self) -> f64 {
         f64::from(Purse::of(self.word.load(Ordering::Acquire)).cap) / f64::from(ONE)
     }

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 pub(crate) struct Call {
     pub(crate) priority: Priority,
     pub(crate) joined: Instant,
-    /// When its wait is over.
+    /// When its wait is over: by the longest wait, or by the deadline if that is sooner.
     pub(crate) limit: Instant,
-    /// Whether that is the caller's deadline, rather than the longest wait.
-    pub(crate) limit_is_deadline: bool,
+    /// After which it may not start, slot or no slot.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Why a call left the queue without a slot.
@@ -51,8 +51,8 @@ pub(crate) struct Tally {
 
 impl Call {
     /// What happens to it when its wait is over.
-    pub(crate) const fn fate_at_limit(&self) -> Fate {
-        if self.limit_is_deadline {
+    pub(crate) fn fate_at_limit(&self) -> Fate {
+        if self.deadline.is_some_and(|deadline| deadline <= self.limit) {
             Fate::PastDeadline
         } else {
             Fate::Expired

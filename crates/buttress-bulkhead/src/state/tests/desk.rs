@@ -77,7 +77,7 @@ impl Desk {
             priority: class,
             joined: self.now(),
             limit: self.now() + Duration::from_millis(longest_wait),
-            limit_is_deadline,
+            deadline: limit_is_deadline.then(|| self.now() + Duration::from_millis(longest_wait)),
         };
         let arrival = self.state.join(call, Who::new(self.arrivals));
         self.arrivals += 1;

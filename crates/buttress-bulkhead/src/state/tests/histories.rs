@@ -13,10 +13,17 @@ use super::pair::{Newcomer, Pair, Step};
 fn newcomer(longest_wait: impl Strategy<Value = u64>) -> impl Strategy<Value = Newcomer> {
     // Many calls are of one class: that is where order within a class shows.
     let class = prop_oneof![2 => Just(2_usize), 3 => 0..CLASSES];
-    (class, longest_wait, any::<bool>()).prop_map(|(class, longest_wait, is_deadline)| Newcomer {
+    // Before the longest wait is over, or after.
+    let deadline = prop_oneof![
+        2 => Just(None),
+        1 => (0_u64..40).prop_map(Some),
+        1 => (40_u64..1_500).prop_map(Some),
+    ];
+    let parts = (class, longest_wait, deadline);
+    parts.prop_map(|(class, longest_wait, deadline)| Newcomer {
         class,
         longest_wait,
-        is_deadline,
+        deadline,
     })
 }
 
@@ -94,7 +101,7 @@ fn terms() -> impl Strategy<Value = ModelTerms> {
 }
 
 /// Everything that at least one history in a hundred must have met, or the test proves too little.
-const TO_BE_MET: [&str; 21] = [
+const TO_BE_MET: [&str; 23] = [
     "granted by class",
     "granted by share",
     "granted among several shares",
@@ -107,6 +114,8 @@ const TO_BE_MET: [&str; 21] = [
     "past its deadline with a grant",
     "revoked",
     "revived",
+    "served by one that waits",
+    "more patient",
     "revived ahead of others",
     "a reserved slot used",
     "kept out by the reserve",

@@ -5,6 +5,10 @@
 pub(super) const CLASSES: usize = 5;
 pub(super) const TOP: usize = CLASSES - 1;
 
+/// In nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+
 #[derive(Clone, Debug)]
 pub(super) struct ModelTerms {
     pub(super) limit: usize,
@@ -55,7 +59,7 @@ pub(super) enum Told {
 pub(super) enum Answer {
     Admitted { waited: u64 },
     Waits { until: u64 },
-    Revived,
+    Served,
     Over(Ending),
     Gone,
 }
@@ -66,8 +70,10 @@ pub(super) struct Waiting {
     pub(super) class: usize,
     pub(super) joined: u64,
     pub(super) limit: u64,
-    pub(super) is_deadline: bool,
+    pub(super) deadline: Option<u64>,
     pub(super) place: Place,
+    /// When the grant came that it let pass.
+    pub(super) let_pass: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +93,8 @@ pub(super) struct Model {
     /// The class of each call inside.
     pub(super) inside: Vec<usize>,
     pub(super) counts: [Count; CLASSES],
+    /// How long a grant waits at present, in nanoseconds.
+    pub(super) patience: u64,
     /// What each class has earned of a grant, in percent.
     earned: [i64; CLASSES],
     grants: u64,
@@ -102,7 +110,7 @@ impl Waiting {
     }
 
     fn ending_at_limit(&self) -> Ending {
-        if self.is_deadline {
+        if self.deadline.is_some_and(|deadline| deadline <= self.limit) {
             Ending::PastDeadline
         } else {
             Ending::Expired
@@ -113,6 +121,7 @@ impl Waiting {
 impl Model {
     pub(super) fn new(terms: ModelTerms) -> Self {
         Self {
+            patience: terms.patience * MILLISECOND,
             terms,
             closed: false,
             queue: Vec::new(),
@@ -276,13 +285,17 @@ impl Model {
         granted.sort_unstable();
         let mut overdue = granted.iter().map(|(_, id)| self.find(*id).unwrap());
         let overdue = overdue.find(|call| {
-            matches!(call.place, Place::Granted { since, .. } if since + self.terms.patience <= now)
+            matches!(call.place, Place::Granted { since, .. }
+                if since * MILLISECOND + self.patience <= now * MILLISECOND)
         });
         overdue.map(|call| call.id)
     }
 
     fn revoke(&mut self, id: u64) -> Told {
         let call = self.queue.iter_mut().find(|call| call.id == id).unwrap();
+        if let Place::Granted { since, .. } = call.place {
+            call.let_pass = since;
+        }
         call.place = Place::PassedOver;
         self.counts[call.class].revoked += 1;
         Told::Revoked { id }
@@ -351,27 +364,43 @@ impl Model {
         let Some(call) = self.find(id).copied() else {
             return Answer::Gone;
         };
-        let is_over = call.limit <= now;
         match call.place {
-            Place::Granted { since, .. } if !(is_over && call.is_deadline) => {
+            Place::Granted { .. } if call.deadline.is_some_and(|deadline| deadline <= now) => {
+                self.turn_out(id, Ending::PastDeadline);
+                Answer::Over(Ending::PastDeadline)
+            }
+            Place::Granted { since, .. } => {
                 self.remove(id);
+                let less = self.patience - self.patience / 32;
+                self.patience = less.max(self.terms.patience * MILLISECOND);
                 self.inside.push(call.class);
                 self.counts[call.class].granted += 1;
                 Answer::Admitted {
                     waited: since - call.joined,
                 }
             }
-            _ if is_over => {
+            _ if call.limit <= now => {
                 self.turn_out(id, call.ending_at_limit());
                 Answer::Over(call.ending_at_limit())
             }
             Place::PassedOver => {
+                self.grow_patience((now - call.let_pass) * MILLISECOND);
                 let call = self.queue.iter_mut().find(|call| call.id == id).unwrap();
                 call.place = Place::Waits;
-                Answer::Revived
+                Answer::Served
             }
-            _ => Answer::Waits { until: call.limit },
+            Place::Waits if self.overdue_grant(now).is_some() => Answer::Served,
+            Place::Waits => Answer::Waits { until: call.limit },
         }
+    }
+
+    /// Doubles the patience, to no more than twice what would have been enough, nor to more than a second.
+    fn grow_patience(&mut self, late: u64) {
+        if late > SECOND {
+            return;
+        }
+        let grown = (2 * self.patience).min(2 * late).min(SECOND);
+        self.patience = self.patience.max(grown);
     }
 
     /// Lets a call leave, and says whether it had a grant.

@@ -39,7 +39,7 @@ pub(super) enum Step {
 pub(super) struct Newcomer {
     pub(super) class: usize,
     pub(super) longest_wait: u64,
-    pub(super) is_deadline: bool,
+    pub(super) deadline: Option<u64>,
 }
 
 pub(super) struct Pair {
@@ -176,16 +176,20 @@ impl Pair {
             id: self.arrivals,
             class: newcomer.class,
             joined: self.now,
-            limit: self.now + newcomer.longest_wait,
-            is_deadline: newcomer.is_deadline,
+            limit: self.now
+                + newcomer
+                    .longest_wait
+                    .min(newcomer.deadline.unwrap_or(u64::MAX)),
+            deadline: newcomer.deadline.map(|deadline| self.now + deadline),
             place: Place::Waits,
+            let_pass: 0,
         };
         self.arrivals += 1;
         let call = Call {
             priority: Priority::ALL[newcomer.class],
             joined: self.at(waiting.joined),
             limit: self.at(waiting.limit),
-            limit_is_deadline: newcomer.is_deadline,
+            deadline: waiting.deadline.map(|deadline| self.at(deadline)),
         };
         let who = Who::new(waiting.id);
         let arrival = self.state.join(call, who.clone());
@@ -251,9 +255,9 @@ impl Pair {
                 self.admitted(turn, waited);
             }
             (Turn::Waits(limit), Answer::Waits { until }) => assert_eq!(limit, self.at(until)),
-            (Turn::Revived, Answer::Revived) => {
+            (Turn::Served, Answer::Served) => {
                 self.asked = true;
-                self.meet_revived(before.unwrap());
+                self.meet_served(before.unwrap());
             }
             (Turn::Over(fate), Answer::Over(ending)) => {
                 assert_eq!(fate, fate_of(ending));
@@ -271,8 +275,17 @@ impl Pair {
         }
     }
 
-    fn meet_revived(&mut self, revived: Waiting) {
+    fn meet_served(&mut self, revived: Waiting) {
+        self.meet("served by one that waits", revived.place == Place::Waits);
+        if revived.place == Place::Waits {
+            return;
+        }
         self.met.insert("revived");
+        let base = Duration::from_millis(self.model.terms.patience);
+        self.meet(
+            "more patient",
+            Duration::from_nanos(self.model.patience) > base,
+        );
         let mut queue = self.model.queue.iter();
         let ahead = queue.any(|call| {
             let waits = call.place == Place::Waits && call.class == revived.class;

@@ -156,7 +156,7 @@ fn a_grant_that_is_not_taken_up_goes_to_the_next() {
     ));
     assert_eq!(desk.serve(), [1]);
     assert_eq!(desk.standing(keys[0]), Standing::PassedOver);
-    assert_eq!(desk.poll(keys[0]), Turn::Revived);
+    assert_eq!(desk.poll(keys[0]), Turn::Served);
     assert_eq!(
         desk.poll(keys[0]),
         Turn::Waits(desk.start + Duration::from_millis(LONG))
@@ -181,7 +181,7 @@ fn newcomers_do_not_wait_for_those_who_were_passed_over() {
         desk.take(Background).is_some(),
         "a free slot and nobody for it"
     );
-    assert_eq!(desk.poll(keys[0]), Turn::Revived);
+    assert_eq!(desk.poll(keys[0]), Turn::Served);
     assert!(desk.is_waited_for());
 }
 
@@ -367,7 +367,7 @@ fn the_longest_times_are_no_trouble() {
         priority: Normal,
         joined: late,
         limit: late + Duration::from_secs(1),
-        limit_is_deadline: true,
+        deadline: Some(late + Duration::from_secs(1)),
     };
     let key = state.join(call, Who::new(0)).place.unwrap();
     assert!(matches!(state.serve(start), Some(Notice::Granted(..))));

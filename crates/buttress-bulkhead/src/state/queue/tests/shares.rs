@@ -42,7 +42,7 @@ impl Line {
             priority: Priority::ALL[class],
             joined: self.now,
             limit: self.now + Duration::from_secs(1),
-            limit_is_deadline: false,
+            deadline: None,
         };
         let (key, turned_out) = self.queue.join(call, ()).unwrap();
         assert!(turned_out.is_none(), "there is room for all");
