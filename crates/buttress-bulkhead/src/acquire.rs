@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use buttress_core::{Deadline, Priority, Rejected};
-use tokio::time::{Instant, Sleep, sleep_until};
+use buttress_timer::Alarm;
+use tokio::time::Instant;
 
 use crate::permit::Permit;
 use crate::shared::Shared;
@@ -43,7 +44,7 @@ enum Stage {
     New,
     Queued(Place),
     /// It has its slot, and may start until then; the timer is there once somebody waits for that.
-    Admitted(Instant, Option<Pin<Box<Sleep>>>),
+    Admitted(Instant, Option<Box<Alarm>>),
     Over,
 }
 
@@ -122,13 +123,13 @@ impl Acquire {
     }
 
     /// Refuses a call that has its slot and could not start in time.
-    pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Rejected> {
+    pub(crate) fn poll_overdue(&mut self, cx: &Context<'_>) -> Poll<Rejected> {
         let Stage::Admitted(limit, timer) = &mut self.stage else {
             return Poll::Pending;
         };
         let limit = *limit;
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(limit)));
-        ready!(timer.as_mut().poll(cx));
+        let timer = timer.get_or_insert_with(|| Box::new(Alarm::new(limit)));
+        ready!(timer.arm(cx.waker()));
         self.stage = Stage::Over;
         let by_deadline = self.deadline.is_some_and(|own| own.instant() <= limit);
         let fate = if by_deadline {

@@ -2,13 +2,12 @@
 //! nothing that knows of tasks, timers or callers: whoever is to be told of something is handed out in a [`Notice`], after the
 //! lock was released.
 
-use std::time::Duration;
-
 use buttress_core::Priority;
 use buttress_sync::atomic::{AtomicU32, Ordering};
 use buttress_sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+mod answers;
 mod queue;
 mod slots;
 
@@ -19,6 +18,7 @@ mod shuttle_tests;
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests;
 
+pub(crate) use self::answers::{Arrival, NoPlace, Notice, Turn};
 pub(crate) use self::queue::{Call, Fate, Key, MOST_QUEUED, PerClass, Tally, Terms};
 use self::queue::{Queue, Standing};
 pub(crate) use self::slots::{Claim, MOST_CALLS, Occupancy, Slots};
@@ -41,65 +41,6 @@ pub(crate) struct State<W> {
     queue: Mutex<Queue<W>>,
     /// How many may wait, to be read without the lock; changed under it.
     capacity: AtomicU32,
-}
-
-/// Something that somebody must be told, now that the lock is released.
-#[derive(Debug)]
-pub(crate) enum Notice<W> {
-    /// It has a slot, and must take it up.
-    Granted(W),
-    /// It has left the queue.
-    TurnedOut(W, Fate),
-    /// A call of this class did not take up its grant in time.
-    Revoked(Priority),
-}
-
-/// What came of an arrival.
-#[derive(Debug)]
-pub(crate) struct Arrival<W> {
-    /// Its place, if it got one.
-    pub(crate) place: Result<Key, NoPlace>,
-    /// Who had to make room for it.
-    pub(crate) turned_out: Option<Notice<W>>,
-    /// Whether somebody may be served now, itself perhaps.
-    pub(crate) serve: bool,
-}
-
-impl<W> Arrival<W> {
-    const fn none(why: NoPlace) -> Self {
-        Self {
-            place: Err(why),
-            turned_out: None,
-            serve: false,
-        }
-    }
-}
-
-/// Why an arrival got no place in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
-    Full,
-    Closed,
-}
-
-/// How it stands with a call that asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// It is in, after such a wait. Somebody else must watch now if there are other grants, as it may have done so.
-    Admitted {
-        claim: Claim,
-        waited: Duration,
-        others: bool,
-    },
-    /// It must wait, at most until then.
-    Waits(Instant),
-    /// It waits no more for the one who has let a grant pass: somebody is to be served, itself perhaps. Or it was passed over
-    /// itself, and shows now that it is there.
-    Served,
-    /// Its wait is over. It may have held a slot until now, which is free for somebody.
-    Over(Fate),
-    /// It was turned out earlier, and has been told its fate.
-    Gone,
 }
 
 impl<W: Waiter> State<W> {
@@ -205,31 +146,19 @@ impl<W: Waiter> State<W> {
         let (standing, Some(call)) = (queue.standing(key), queue.call(key)) else {
             return Turn::Gone;
         };
-        let granted = matches!(standing, Standing::Granted(_));
         // A grant in time is in time for the longest wait; a deadline is one to the end.
-        let limit = if granted {
-            call.deadline
-        } else {
-            Some(call.limit)
+        let (limit, fate) = match standing {
+            Standing::Granted(_) => (call.deadline, Fate::PastDeadline),
+            _ => (Some(call.limit), call.fate_at_limit()),
         };
         let now = limit.map(|_| now());
-        let over = limit.zip(now).is_some_and(|(limit, now)| limit <= now);
+        if limit.zip(now).is_some_and(|(limit, now)| limit <= now) {
+            left = self.end_wait(&mut queue, key, fate);
+            drop((queue, left));
+            return Turn::Over(fate);
+        }
         match standing {
             Standing::Gone => Turn::Gone,
-            _ if over => {
-                let fate = if granted {
-                    Fate::PastDeadline
-                } else {
-                    call.fate_at_limit()
-                };
-                left = queue.turn_out(key, fate);
-                self.unless_somebody_waits(&queue);
-                if granted {
-                    self.slots.give_back(self.claim(call.priority));
-                }
-                drop((queue, left));
-                Turn::Over(fate)
-            }
             Standing::Granted(since) => {
                 left = queue.take_up(key);
                 let others = queue.has_grants();
@@ -251,6 +180,22 @@ impl<W: Waiter> State<W> {
                 Turn::Served
             }
         }
+    }
+
+    /// Turns out a call whose time is over, and takes back the slot that it may have been granted.
+    fn end_wait(
+        &self,
+        queue: &mut MutexGuard<'_, Queue<W>>,
+        key: Key,
+        fate: Fate,
+    ) -> Option<(Call, W)> {
+        let granted = matches!(queue.standing(key), Standing::Granted(_));
+        let left = queue.turn_out(key, fate);
+        self.unless_somebody_waits(queue);
+        if let (true, Some((call, _))) = (granted, &left) {
+            self.slots.give_back(self.claim(call.priority));
+        }
+        left
     }
 
     /// Lets a call leave, and tells whether somebody is to be served now: it may have held a slot, or have watched over a grant.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{Completion, GuardedFuture, QueueGate, Rejectable, Rejected, failing_on_unwind};
+use crate::{Completion, GuardedFuture, QueueGate, Rejectable, failing_on_unwind};
 
 /// Stands before a service and lets a [`QueueGate`] decide on every call: at once, or after a wait.
 ///
@@ -75,11 +75,11 @@ impl<S, G, P> Queued<S, G, P> {
         let turn = Turn {
             parked: Some(Parked { service, request }),
             permit: None,
+            waits: true,
             wait,
         };
-        QueuedFuture {
-            stage: Stage::Queued { turn },
-        }
+        let stage = Stage::Queued { turn };
+        QueuedFuture { stage }
     }
 }
 
@@ -156,6 +156,7 @@ pin_project! {
         // not polled since.
         parked: Option<Parked<S, Req, G, P>>,
         permit: Option<G::Permit>,
+        waits: bool,
         #[pin]
         wait: G::Wait,
     }
@@ -212,24 +213,20 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Begun<P::Output, S::Error, GuardedFuture<S::Future, G::Permit, P>>> {
         let mut this = self.project();
-        if this.permit.is_none() {
-            match ready!(this.wait.as_mut().poll(cx)) {
-                Ok(permit) => *this.permit = Some(permit),
-                Err(rejected) => return Self::refuse(rejected),
+        let rejected = loop {
+            if !*this.waits {
+                let polled = Parked::poll(this.parked, this.permit, cx);
+                if polled.is_ready() || this.permit.is_none() {
+                    return polled;
+                }
+                break ready!(G::poll_overdue(this.wait, cx));
             }
-        }
-        if let Poll::Ready(begun) = Parked::poll(this.parked, this.permit, cx) {
-            return Poll::Ready(begun);
-        }
-        let rejected = ready!(G::poll_overdue(this.wait, cx));
-        *this.parked = None;
-        *this.permit = None;
-        Self::refuse(rejected)
-    }
-
-    fn refuse(
-        rejected: Rejected,
-    ) -> Poll<Begun<P::Output, S::Error, GuardedFuture<S::Future, G::Permit, P>>> {
+            match ready!(this.wait.as_mut().poll(cx)) {
+                Ok(permit) => (*this.permit, *this.waits) = (Some(permit), false),
+                Err(rejected) => break rejected,
+            }
+        };
+        (*this.parked, *this.permit) = (None, None);
         Poll::Ready(ControlFlow::Continue(GuardedFuture::refused(rejected)))
     }
 }
@@ -275,11 +272,9 @@ where
 
     /// Ends the call with the error of the readiness.
     fn fail(self, permit: G::Permit, error: S::Error) -> Result<P::Output, S::Error> {
-        let Queued {
-            inner, protocol, ..
-        } = self.service;
-        drop((inner, self.request));
-        protocol.complete(permit, Err(error))
+        let service = self.service;
+        drop((service.inner, self.request));
+        service.protocol.complete(permit, Err(error))
     }
 }
 
@@ -296,7 +291,7 @@ where
         match &self.stage {
             Stage::Called { call } => debug.field(call),
             Stage::Queued { turn } => debug.field(match turn {
-                Turn { permit: None, .. } => &"waiting",
+                Turn { waits: true, .. } => &"waiting",
                 Turn { .. } => &"readying",
             }),
         };

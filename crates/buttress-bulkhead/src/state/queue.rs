@@ -6,13 +6,16 @@ use buttress_core::Priority;
 use tokio::time::Instant;
 
 mod call;
+mod patience;
 mod per_class;
+mod room;
 mod rows;
 mod shares;
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests;
 
 pub(crate) use self::call::{Call, Fate, Standing, Tally};
+use self::patience::Patience;
 pub(crate) use self::per_class::PerClass;
 pub(crate) use self::rows::Key;
 use self::rows::Rows;
@@ -33,9 +36,6 @@ pub(crate) struct Terms {
     pub(crate) patience: Duration,
 }
 
-/// How long the patience becomes at most, unless it is longer from the start.
-pub(crate) const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
-
 /// The queue. Every call in it stands in one row: it waits for a grant, or has one, or has had one and let it pass.
 ///
 /// Whoever let a grant pass keeps the place, but is passed over until [`revive`](Self::revive)d. All of them count against
@@ -46,8 +46,7 @@ pub(crate) struct Queue<W> {
     counts: PerClass<u32>,
     shares: Shares,
     terms: Terms,
-    /// How long a grant waits at present.
-    patience: Duration,
+    patience: Patience,
     tallies: PerClass<Tally>,
 }
 
@@ -77,7 +76,7 @@ impl<W> Queue<W> {
             rows: Rows::new(),
             counts: PerClass::default(),
             shares: Shares::new(&terms.shares),
-            patience: terms.patience,
+            patience: Patience::new(terms.patience),
             terms,
             tallies: PerClass::default(),
         }
@@ -139,7 +138,7 @@ impl<W> Queue<W> {
     /// in turn and the newest, which was heard of last; else the one that has the grant.
     pub(crate) fn watch(&self, able: impl Fn(&W) -> bool) -> Option<([Option<&W>; 2], Instant)> {
         let oldest = self.rows.get(self.rows.first(GRANTED)?)?;
-        let due = oldest.granted?.checked_add(self.patience)?;
+        let due = self.patience.ends(oldest.granted?)?;
         let classes = Priority::ALL.into_iter().rev();
         let mut waiters = classes.flat_map(|class| self.rows.row(waiting(class)));
         let Some((first, watcher)) = waiters.find(|(_, waiter)| able(&waiter.who)) else {
@@ -172,31 +171,23 @@ impl<W> Queue<W> {
     }
 
     /// Lets a call that was passed over wait again, at its old place. It was there all the time, so its grant was taken back
-    /// too soon: the next wait longer, or in a runtime that is busy nobody would ever get in.
+    /// too soon: the next may wait longer.
     pub(crate) fn revive(&mut self, key: Key, now: Instant) {
         if self.standing(key) == Standing::PassedOver
             && let Some(waiter) = self.rows.get_mut(key)
         {
-            let (call, let_pass) = (waiter.call, waiter.let_pass.take());
-            self.rows.move_by_arrival(key, waiting(call.priority));
-            let_pass.map(|granted| self.grow_patience(now.saturating_duration_since(granted)));
+            let (priority, let_pass) = (waiter.call.priority, waiter.let_pass.take());
+            self.rows.move_by_arrival(key, waiting(priority));
+            if let Some(granted) = let_pass {
+                self.patience.grow(now.saturating_duration_since(granted));
+            }
         }
     }
 
-    /// A grant would have been taken up after so long: doubles the patience, to no more than twice that.
-    fn grow_patience(&mut self, late: Duration) {
-        if late <= LONGEST_PATIENCE {
-            let enough = late.saturating_mul(2).min(LONGEST_PATIENCE);
-            let grown = self.patience.saturating_mul(2).min(enough);
-            self.patience = self.patience.max(grown);
-        }
-    }
-
-    /// Ends the wait of a call that takes up its grant. Each that does so in time lessens a patience that has grown.
+    /// Ends the wait of a call that takes up its grant.
     pub(crate) fn take_up(&mut self, key: Key) -> Option<(Call, W)> {
         let (call, who) = self.leave(key)?;
-        let less = self.patience.saturating_sub(self.patience / 32);
-        self.patience = less.max(self.terms.patience);
+        self.patience.shrink();
         self.tallies.get_mut(call.priority).granted += 1;
         Some((call, who))
     }
@@ -278,43 +269,7 @@ impl<W> Queue<W> {
     pub(crate) fn overdue_grant(&self, now: Instant) -> Option<Key> {
         let key = self.rows.first(GRANTED)?;
         let granted = self.rows.get(key)?.granted?;
-        (now.saturating_duration_since(granted) >= self.patience).then_some(key)
-    }
-
-    fn make_room(&mut self, newcomer: Call, in_its_class: bool) -> Option<(W, Fate)> {
-        let (now, class) = (newcomer.joined, newcomer.priority);
-        let (key, fate) = if in_its_class {
-            self.overdue_in(class, now)?
-        } else {
-            let mut classes = Priority::ALL.into_iter();
-            let overdue = classes.find_map(|class| self.overdue_in(class, now));
-            overdue.or_else(|| self.newest_below(class))?
-        };
-        let (_, who) = self.turn_out(key, fate)?;
-        Some((who, fate))
-    }
-
-    /// A call of a class whose wait is over, if it is the first in a row: nobody polls it, so nobody else notices.
-    fn overdue_in(&self, class: Priority, now: Instant) -> Option<(Key, Fate)> {
-        [passed_over(class), waiting(class)]
-            .into_iter()
-            .find_map(|row| {
-                let key = self.rows.first(row)?;
-                let call = self.call(key)?;
-                (call.limit <= now).then(|| (key, call.fate_at_limit()))
-            })
-    }
-
-    fn newest_below(&self, priority: Priority) -> Option<(Key, Fate)> {
-        let mut lower = Priority::ALL.into_iter().filter(|&class| class < priority);
-        let newest = lower.find_map(|class| self.newest(class))?;
-        Some((newest, Fate::Displaced))
-    }
-
-    /// The newest of a class that has no grant.
-    fn newest(&self, class: Priority) -> Option<Key> {
-        let waits = self.rows.last(waiting(class));
-        self.rows.later(waits, self.rows.last(passed_over(class)))
+        self.patience.is_over(granted, now).then_some(key)
     }
 
     fn forget_if_empty(&mut self, class: Priority) {
