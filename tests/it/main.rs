@@ -11,6 +11,7 @@ mod polls;
 mod priorities;
 mod promises;
 mod queued;
+mod retry_budget;
 mod support;
 mod tidy;
 mod tonic;
