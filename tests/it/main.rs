@@ -12,6 +12,7 @@ mod priorities;
 mod promises;
 mod queued;
 mod retry_budget;
+mod retry_readiness;
 mod support;
 mod tidy;
 mod tonic;
