@@ -13,6 +13,7 @@ mod promises;
 mod queued;
 mod retry_budget;
 mod retry_readiness;
+mod retry_storm;
 mod support;
 mod tidy;
 mod tonic;
