@@ -40,11 +40,21 @@ fn record(ending: impl Fn(Side, Upstream, Phase) -> Ending) -> Record {
                     late,
                     latency,
                     outcome,
+                    attempts: attempts(side, outcome),
                 });
             }
         }
     }
     Record::new(calls)
+}
+
+/// The bare gateway tries three times more what fails; the protected one leaves it.
+fn attempts(side: Side, outcome: Ending) -> u8 {
+    match (side, outcome) {
+        (_, Ending::Refused) => 0,
+        (Side::Bare, Ending::TimedOut | Ending::Failed) => 4,
+        _ => 1,
+    }
 }
 
 /// Payments serves nobody from hanging to dead, and the bare gateway loses inventory with it.
