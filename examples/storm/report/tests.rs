@@ -137,7 +137,7 @@ fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
         .bounds
         .iter()
         .filter(|bound| bound.verdict == Verdict::Held);
-    assert_eq!((held.count(), report.bounds.len()), (4, 18));
+    assert_eq!((held.count(), report.bounds.len()), (4, 23));
 }
 
 #[test]
@@ -167,5 +167,5 @@ fn the_page_is_filled_and_shows_every_phase_and_verdict() {
     for class in Class::ALL {
         assert!(page.contains(class.name()), "{}", class.name());
     }
-    assert_eq!(page.matches("✓ held").count(), 18);
+    assert_eq!(page.matches("✓ held").count(), 23);
 }
