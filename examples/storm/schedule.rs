@@ -70,7 +70,7 @@ impl Phase {
             Self::HalfFailing => "half of payments’ answers are 503",
             Self::Hanging => "payments accepts calls and never answers",
             Self::Dead => "payments is killed, its port closed",
-            Self::Back => "payments is started again, 5 % of its answers 503",
+            Self::Back => "payments is started again",
             Self::Rush => "twice as many calls come as the gateway can serve",
         }
     }

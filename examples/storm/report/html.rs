@@ -94,7 +94,7 @@ fn tiles(report: &Report) -> String {
             served,
         ),
         tile(
-            "Load on payments, of each call, in its trouble",
+            "Attempts per call while payments is in trouble",
             of(Phase::Dead),
             |_, side| amplification(report.load.failing.of(side).payments),
         ),
