@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::attempts::Attempts;
 use crate::load::call::{Call, Outcome};
 use crate::report::millis;
 use crate::stage::{PerClass, PerSide, PerUpstream, Side, Upstream};
@@ -20,6 +21,8 @@ pub struct Figures {
     pub refused: usize,
     pub timed_out: usize,
     pub failed: usize,
+    /// How often they were sent.
+    pub attempts: Attempts,
     /// Of all calls, however they ended; `None` without calls.
     #[serde(rename = "p50_ms", serialize_with = "millis::serialize")]
     pub p50: Option<Duration>,
@@ -33,6 +36,7 @@ impl Figures {
         let mut latencies = Vec::new();
         for call in calls {
             figures.count(call.outcome);
+            figures.attempts.count(call.attempts);
             latencies.push(call.latency);
         }
         latencies.sort_unstable();
@@ -72,6 +76,7 @@ impl PerClass<Figures> {
             refused: a.refused + b.refused + c.refused,
             timed_out: a.timed_out + b.timed_out + c.timed_out,
             failed: a.failed + b.failed + c.failed,
+            attempts: a.attempts.plus(b.attempts).plus(c.attempts),
             p50: None,
             p99: None,
         }
@@ -165,6 +170,7 @@ mod tests {
             late: Duration::ZERO,
             latency: Duration::from_millis(due_ms + 1),
             outcome,
+            attempts: 1,
         }
     }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+mod attempts;
 mod breakers;
 mod chance;
 mod clock;

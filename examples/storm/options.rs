@@ -55,9 +55,11 @@ impl Options {
 
 /// Puts two gateways through the same storm: one protected by buttress, one bare
 ///
-/// Inventory stays calm. Payments is calm, ten times slower, answers every other call with 503,
-/// hangs, dies, and comes back. Then twice as many calls come as the gateway can serve, a fifth of
-/// them checkouts, three fifths from those who only browse. Reports are written to target/storm below the current directory.
+/// Inventory stays calm, but for 5 % of its answers, which are 503. Payments is like that, then ten
+/// times slower, answers every other call with 503, hangs, dies, and comes back. Then twice as many
+/// calls come as the gateway can serve, a fifth of them checkouts, three fifths from those who only
+/// browse. Both gateways send again what failed, three times at most; only the protected one has a
+/// budget for it. Reports are written to target/storm below the current directory.
 /// Exit code: 0 when every bound held, 1 when one broke, 2 when the storm could not be run.
 #[derive(Parser)]
 #[command(

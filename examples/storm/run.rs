@@ -8,13 +8,13 @@ use anyhow::Context;
 use axum::Router;
 use tokio::sync::{mpsc, watch};
 
+use crate::attempts::Tally;
 use crate::clock::Clock;
 use crate::figures::Record;
-use crate::gateway;
 use crate::gateway::protected::Protected;
+use crate::gateway::{self, Way};
 use crate::load::Load;
-use crate::load::arrivals::{Stretch, arrivals};
-use crate::load::call::Call;
+use crate::load::arrivals::{Arrival, Stretch, arrivals};
 use crate::options::Options;
 use crate::report::Report;
 use crate::screen::{Places, Screen};
@@ -45,12 +45,21 @@ async fn run(options: &Options, listeners: PerSide<TcpListener>) -> anyhow::Resu
     let mut screen = Screen::new(options, &places);
     let clock = Clock::starting_in(LEAD);
     let (stop, stopped) = watch::channel(false);
+    let (calls, over) = mpsc::unbounded_channel();
     let gateways = PerSide::from_fn(|side| places.of(side).gateway);
-    let calls = load(options, clock, gateways, stopped)?;
+    let load = Load {
+        arrivals: calls_of(options),
+        gateways,
+        tallies: cast.tallies.clone(),
+        start: clock.start(),
+        calls,
+        stop: stopped,
+    };
+    load.drive().context("driving the gateways")?;
 
     let mut watch = Watch::new(clock, options.schedule(), cast.protected.clone());
     let cut_short = watch
-        .until_over(&mut screen, cast.script.play(clock), calls, stop)
+        .until_over(&mut screen, cast.script.play(clock), over, stop)
         .await?;
     screen.close();
 
@@ -71,6 +80,7 @@ struct Cast {
     script: Script,
     upstreams: PerSide<PerUpstream<SocketAddr>>,
     protected: Protected,
+    tallies: PerSide<Tally>,
 }
 
 impl Cast {
@@ -94,17 +104,28 @@ impl Cast {
                 actors,
             },
             protected: Protected::new(options.plan()),
+            tallies: PerSide::default(),
         })
     }
 
     /// Opens both gateways, each in front of its own upstreams.
     fn open(&self, listeners: PerSide<TcpListener>) -> anyhow::Result<PerSide<Places>> {
-        let bare = gateway::bare::router(&self.upstreams.bare);
-        let protected = self.protected.router(&self.upstreams.protected);
+        let ways = self.ways();
+        let bare = gateway::bare::router(&ways.bare);
+        let protected = self.protected.router(&ways.protected);
         Ok(PerSide {
             protected: self.open_one(Side::Protected, listeners.protected, protected)?,
             bare: self.open_one(Side::Bare, listeners.bare, bare)?,
         })
+    }
+
+    /// How each gateway gets to its upstreams.
+    fn ways(&self) -> PerSide<PerUpstream<Way>> {
+        let way = |side, upstream| Way {
+            upstream: *self.upstreams.of(side).of(upstream),
+            tally: self.tallies.of(side).clone(),
+        };
+        PerSide::from_fn(|side| PerUpstream::from_fn(|upstream| way(side, upstream)))
     }
 
     fn open_one(&self, side: Side, listener: TcpListener, app: Router) -> anyhow::Result<Places> {
@@ -119,14 +140,8 @@ impl Cast {
     }
 }
 
-/// Starts the generator; calls come out of the channel as they end, and it closes after the last.
-fn load(
-    options: &Options,
-    clock: Clock,
-    gateways: PerSide<SocketAddr>,
-    stop: watch::Receiver<bool>,
-) -> anyhow::Result<mpsc::UnboundedReceiver<Call>> {
-    let (calls, over) = mpsc::unbounded_channel();
+/// The calls of a run: at one rate until the rush, and at another in it.
+fn calls_of(options: &Options) -> Vec<Arrival> {
     let rush = options.schedule().rush();
     let ordinary = Stretch {
         span: Duration::ZERO..rush.start,
@@ -136,13 +151,5 @@ fn load(
         span: rush,
         rate: options.plan().rush_rate,
     };
-    let load = Load {
-        arrivals: arrivals(options.seed, &[ordinary, rush]),
-        gateways,
-        start: clock.start(),
-        calls,
-        stop,
-    };
-    load.drive().context("driving the gateways")?;
-    Ok(over)
+    arrivals(options.seed, &[ordinary, rush])
 }

@@ -65,7 +65,7 @@ impl Phase {
     /// What happens, for somebody who sees the name for the first time.
     pub const fn story(self) -> &'static str {
         match self {
-            Self::Calm => "payments answers in 10–20 ms",
+            Self::Calm => "payments answers in 10–20 ms, 5 % with 503",
             Self::Slow => "payments is ten times slower",
             Self::HalfFailing => "half of payments’ answers are 503",
             Self::Hanging => "payments accepts calls and never answers",

@@ -27,7 +27,8 @@ impl Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Upstream {
-    /// Calm while payments is in trouble: whatever it loses then, somebody else's trouble took it.
+    /// As well as ever while payments is in trouble, but for a 503 now and then: whatever more it loses
+    /// then, somebody else's trouble took it.
     Inventory,
     /// Follows the script of the storm.
     Payments,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::attempts::Attempts;
 use crate::figures::Figures;
 
 /// The share of calls that were served, never rounded up: 100 % means all of them.
@@ -20,6 +21,16 @@ pub fn percent(part: usize, whole: usize) -> String {
         9_900.. => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
         _ => format!("{}.{} %", hundredths / 100, hundredths % 100 / 10),
     }
+}
+
+/// Attempts for each call that was sent, never rounded down: 1.00 means no retry at all.
+pub fn amplification(attempts: Attempts) -> String {
+    attempts.hundredths().map_or_else(|| "–".into(), hundredths)
+}
+
+/// A number of hundredths.
+pub fn hundredths(number: usize) -> String {
+    format!("{}.{:02}", number / 100, number % 100)
 }
 
 /// A duration with two or three digits and the unit that fits it.
@@ -98,6 +109,15 @@ mod tests {
         assert_eq!(share_of(1, 3), "33.3 %");
         assert_eq!(share_of(0, 3), "0.0 %");
         assert_eq!(share_of(0, 0), "–");
+    }
+
+    #[test]
+    fn an_amplification_has_two_decimals_and_is_never_rounded_down() {
+        let text = |first, all| amplification(Attempts { first, all });
+        assert_eq!(text(20_000, 20_000), "1.00");
+        assert_eq!(text(20_000, 20_001), "1.01");
+        assert_eq!(text(3, 12), "4.00");
+        assert_eq!(text(0, 0), "–");
     }
 
     #[test]

@@ -178,6 +178,19 @@ fn ctrl_c_ends_every_upstream_and_still_writes_the_reports() {
             );
         }
     }
+    for side in ["protected", "bare"] {
+        for upstream in ["inventory", "payments"] {
+            let calm = &report["phases"][0][side][upstream]["attempts"];
+            let run = &report["load"]["run"][side][upstream];
+            for attempts in [calm, run] {
+                let amplification = attempts["amplification"].as_f64().unwrap();
+                assert!(
+                    attempts["first"].as_u64().unwrap() > 0 && amplification >= 1.0,
+                    "{side}, {upstream}: {attempts}"
+                );
+            }
+        }
+    }
     let bounds = report["bounds"].as_array().unwrap();
     let not_judged = |bound: &serde_json::Value| bound["verdict"]["not_judged"].is_string();
     assert!(

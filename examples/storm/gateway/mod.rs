@@ -14,6 +14,10 @@ pub mod bare;
 mod forward;
 pub mod plan;
 pub mod protected;
+#[cfg(test)]
+mod tests;
+
+pub use forward::Way;
 
 /// Takes the ports of both gateways: `port` and the one after it, or two free ones.
 pub fn bind(port: Option<u16>) -> anyhow::Result<PerSide<TcpListener>> {

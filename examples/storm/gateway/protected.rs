@@ -1,20 +1,22 @@
 //! The protected gateway: buttress on the server's side and towards each upstream.
 
-use std::net::SocketAddr;
-
 use axum::Router;
+use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
 use buttress::circuit_breaker::{Event, State};
-use buttress::{Bulkhead, CircuitBreaker, HttpExt, Priority, RespondLayer, respond};
+use buttress::http::Replayed;
+use buttress::{
+    Backoff, Bulkhead, CircuitBreaker, HttpExt, Priority, RespondLayer, Retry, respond,
+};
 use http::StatusCode;
 use tokio::time::Instant;
 use tower::timeout::TimeoutLayer;
 use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
-use super::forward::{client, redirect};
-use super::plan::{FAILURES, Plan};
+use super::forward::{Way, client};
+use super::plan::{FAILURES, FIRST_BACKOFF, Plan, RETRIES};
 use crate::breakers::{BreakerState, Transition, Transitions};
 use crate::stage::{Class, PerUpstream, Upstream};
 
@@ -30,6 +32,7 @@ pub struct Protected {
 /// What stands between the gateway and one upstream: trouble with one takes nothing from the other.
 #[derive(Clone, Debug)]
 struct Guard {
+    retry: Retry,
     breaker: CircuitBreaker,
     bulkhead: Bulkhead,
 }
@@ -50,12 +53,12 @@ impl Protected {
     }
 
     /// The routes of the gateway, behind its own bulkhead, before which checkouts go first.
-    pub fn router(&self, upstreams: &PerUpstream<SocketAddr>) -> Router {
+    pub fn router(&self, ways: &PerUpstream<Way>) -> Router {
         let routes = Upstream::ALL
             .into_iter()
             .fold(Router::new(), |routes, upstream| {
                 let guard = self.guards.of(upstream);
-                guard.route(routes, upstream, *upstreams.of(upstream), self.plan)
+                guard.route(routes, upstream, ways.of(upstream).clone(), self.plan)
             });
         routes.layer(respond((self.entrance.layer().priority(priority),)))
     }
@@ -74,6 +77,10 @@ impl Protected {
 impl Guard {
     fn new(upstream: Upstream, plan: Plan, transitions: &Transitions) -> Self {
         let transitions = transitions.clone();
+        let retry = Retry::builder(upstream.name())
+            .retries(RETRIES)
+            .backoff(Backoff::exponential(FIRST_BACKOFF))
+            .total_time(plan.retry_time);
         let breaker = CircuitBreaker::builder(upstream.name())
             .consecutive_failures(FAILURES)
             .open_for(plan.open_time)
@@ -85,21 +92,27 @@ impl Guard {
             });
         let bulkhead = Bulkhead::builder(upstream.name()).max_concurrent(plan.slots);
         Self {
+            retry: retry.build(),
             breaker: breaker.build(),
             bulkhead: bulkhead.build(),
         }
     }
 
-    /// Adds the routes to an upstream: a hyper client under timeout, bulkhead and breaker. What they
-    /// refuse is answered by buttress, what the client could not do is explained by us.
-    fn route(&self, routes: Router, upstream: Upstream, address: SocketAddr, plan: Plan) -> Router {
+    /// Adds the routes to an upstream: a hyper client under timeout, bulkhead, breaker and retry. What
+    /// they refuse is answered by buttress, what the client could not do is explained by us.
+    ///
+    /// Retry stands outermost: each attempt has a timeout of its own, takes a slot and gives it back,
+    /// and is seen by the breaker, which ends the retries too when it opens. Only what its method says
+    /// can be repeated is sent again; whoever calls this gateway sends GETs.
+    fn route(&self, routes: Router, upstream: Upstream, way: Way, plan: Plan) -> Router {
         let service = ServiceBuilder::new()
             .layer(HandleErrorLayer::new(explain))
             .layer(RespondLayer::new())
+            .layer(self.retry.layer().http())
             .layer(self.breaker.layer().http())
             .layer(self.bulkhead.refusing_layer().http())
             .layer(TimeoutLayer::new(plan.attempt_limit))
-            .map_request(move |request: Request| redirect(request, address))
+            .map_request(move |attempt: http::Request<Replayed<Body>>| way.take(attempt))
             .service(client());
         Class::ALL.into_iter().fold(routes, |routes, class| {
             routes.route_service(class.path(upstream), service.clone())
@@ -146,8 +159,6 @@ const fn state(state: State) -> BreakerState {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
     fn priority_of(path: &str, header: &'static str) -> Priority {

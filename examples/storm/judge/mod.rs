@@ -10,9 +10,13 @@ use crate::schedule::Phase;
 use crate::stage::{PerClass, PerSide, PerUpstream};
 use crate::text::{after, duration, duration_or_none, share};
 
+mod load;
 mod rush;
+mod span;
 #[cfg(test)]
 mod tests;
+
+pub use span::Span;
 
 /// A generator later than this tells more of the machine than of the gateways.
 pub const LATENESS_LIMIT: Duration = Duration::from_millis(20);
@@ -24,7 +28,7 @@ pub enum Bounds {
     /// Every bound
     #[default]
     All,
-    /// Shares, recovery and control; no latencies
+    /// Shares, recovery, load and controls; no latencies
     Shares,
 }
 
@@ -77,6 +81,9 @@ pub enum Rule {
     CheckoutLatency,
     BrowseShare,
     Overrun,
+    InventoryLoad,
+    PaymentsLoad,
+    LoadControl,
 }
 
 impl Rule {
@@ -90,6 +97,9 @@ impl Rule {
             Self::CheckoutLatency => "checkout p99",
             Self::BrowseShare => "browse, of all served",
             Self::Overrun => "control: all served",
+            Self::InventoryLoad => "load on inventory",
+            Self::PaymentsLoad => "load on payments",
+            Self::LoadControl => "control: bare load on payments",
         }
     }
 }
@@ -98,7 +108,8 @@ impl Rule {
 #[derive(Clone, Debug, Serialize)]
 pub struct Bound {
     pub rule: Rule,
-    pub phase: Phase,
+    #[serde(rename = "phase")]
+    pub span: Span,
     pub limit: String,
     pub protected: String,
     pub bare: String,
@@ -119,7 +130,7 @@ impl Verdict {
     }
 }
 
-/// Judges every bound, in the order of the phases: those of an outage, then those of the rush.
+/// Judges every bound: those of an outage, those of the rush, those of the whole run.
 pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
     let outage = evidence
         .phases
@@ -138,6 +149,7 @@ pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
         .chain(recovery)
         .chain(control)
         .chain(rush.into_iter().flatten())
+        .chain(load::judge(evidence))
         .collect()
 }
 
@@ -200,12 +212,19 @@ impl PhaseFigures {
     }
 }
 
+/// The share is the one that there was without the noise of inventory. One call in twenty needs a
+/// retry, and the budget has two of them: a tenth for each success. And one call in 160 000 fails
+/// four times.
 fn judge_share(phase: &PhaseFigures) -> Bound {
     let [protected, bare] = phase.inventory();
-    let judged = || Verdict::held_if(!loses_too_much(protected));
+    let excused = match phase.phase {
+        Phase::Calm => COLD_START,
+        _ => 0,
+    };
+    let judged = || Verdict::held_if(!loses_too_much(protected, excused));
     Bound {
         rule: Rule::Share,
-        phase: phase.phase,
+        span: phase.phase.into(),
         limit: "≥ 99.9 %".into(),
         protected: share(protected),
         bare: share(bare),
@@ -213,9 +232,14 @@ fn judge_share(phase: &PhaseFigures) -> Bound {
     }
 }
 
-/// One call in a thousand may be lost, and one more; two more break the share.
-const fn loses_too_much(figures: &Figures) -> bool {
-    figures.lost() >= figures.calls / 1_000 + 2
+/// A budget begins with three retries, and may have twenty a second later. When chance lets more calls
+/// fail among the first few, some are lost: simulated for 200 calls/s and 4000 seeds, the calm phase of
+/// 3 s loses two or more in one run of 35, five or more in one of 800.
+const COLD_START: usize = 3;
+
+/// One call in a thousand may be lost, one more, and those excused; one beyond that breaks the share.
+const fn loses_too_much(figures: &Figures, excused: usize) -> bool {
+    figures.lost() >= figures.calls / 1_000 + 2 + excused
 }
 
 fn judge_latency(evidence: &Evidence, phase: &PhaseFigures, bounds: Bounds) -> Bound {
@@ -227,7 +251,7 @@ fn judge_latency(evidence: &Evidence, phase: &PhaseFigures, bounds: Bounds) -> B
     let judged = || Verdict::held_if(protected.p99 <= limit);
     Bound {
         rule: Rule::Latency,
-        phase: phase.phase,
+        span: phase.phase.into(),
         limit: at_most(limit),
         protected: duration_or_none(protected.p99),
         bare: duration_or_none(bare.p99),
@@ -245,7 +269,7 @@ fn judge_recovery(evidence: &Evidence, back: &PhaseFigures) -> Bound {
     let judged = || Verdict::held_if(protected.served_again.is_some_and(|after| after <= limit));
     Bound {
         rule: Rule::Recovery,
-        phase: Phase::Back,
+        span: Phase::Back.into(),
         limit: format!("≤ {}", duration(limit)),
         protected: after(protected.served_again),
         bare: after(bare.served_again),
@@ -258,7 +282,7 @@ fn judge_control(hanging: &PhaseFigures) -> Bound {
     let [protected, bare] = hanging.inventory();
     Bound {
         rule: Rule::Control,
-        phase: Phase::Hanging,
+        span: Phase::Hanging.into(),
         limit: "< 99 %".into(),
         protected: share(protected),
         bare: share(bare),

@@ -30,7 +30,7 @@ fn judge_checkout(rush: &PhaseFigures) -> Bound {
         Rule::CheckoutShare,
         "≥ 99.9 %".into(),
         [share(&protected.checkout), share(&bare.checkout)],
-        || Verdict::held_if(!loses_too_much(&protected.checkout)),
+        || Verdict::held_if(!loses_too_much(&protected.checkout, 0)),
     )
 }
 
@@ -87,7 +87,7 @@ fn bound(
 ) -> Bound {
     Bound {
         rule,
-        phase: rush.phase,
+        span: rush.phase.into(),
         limit,
         protected,
         bare,

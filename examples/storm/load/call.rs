@@ -20,6 +20,8 @@ pub struct Call {
     /// From the instant it was due, not sent, to the last byte of the answer, whatever it says.
     pub latency: Duration,
     pub outcome: Outcome,
+    /// How often the gateway sent it to the upstream.
+    pub attempts: u8,
 }
 
 /// How a call ended, as its caller sees it.
@@ -27,7 +29,7 @@ pub struct Call {
 pub enum Outcome {
     /// A 2xx that is not degraded.
     Served,
-    /// The gateway refused it: 429 or 503, and no upstream was asked.
+    /// The gateway refused it: 429 or 503, and no upstream was asked, or not once more.
     Refused,
     /// The gateway ran out of patience: 504.
     TimedOut,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::arrivals::Arrival;
 use super::call::{Call, Outcome};
+use crate::attempts::Tally;
 use crate::stage::{Class, Side};
 use crate::upstream::CALL_HEADER;
 
@@ -34,10 +35,12 @@ pub struct Client {
     gateway: SocketAddr,
     http: legacy::Client<HttpConnector, Empty<Bytes>>,
     connections: Semaphore,
+    /// How often the gateway has sent each call on.
+    tally: Tally,
 }
 
 impl Client {
-    pub fn new(side: Side, gateway: SocketAddr) -> Self {
+    pub fn new(side: Side, gateway: SocketAddr, tally: Tally) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
@@ -46,6 +49,7 @@ impl Client {
             gateway,
             http,
             connections: Semaphore::new(CONNECTIONS),
+            tally,
         }
     }
 
@@ -62,6 +66,7 @@ impl Client {
             late,
             latency: due.elapsed(),
             outcome,
+            attempts: self.tally.of(arrival.number),
         }
     }
 

@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::attempts::Tally;
 use crate::stage::{PerSide, Side};
 use arrivals::Arrival;
 use call::Call;
@@ -27,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Load {
     pub arrivals: Vec<Arrival>,
     pub gateways: PerSide<SocketAddr>,
+    /// How often each gateway has sent each call on.
+    pub tallies: PerSide<Tally>,
     /// The instant from which arrivals are counted.
     pub start: Instant,
     /// Calls that are over go here; it closes when all of them are.
@@ -62,12 +65,16 @@ impl Load {
 
     /// Sends each call when it is due; `under_way` is held by those that are not over.
     async fn send_all(&mut self, under_way: mpsc::Sender<()>) {
-        let clients = PerSide::from_fn(|side| Client::new(side, *self.gateways.of(side)).into());
+        let client = |side| {
+            let tally = self.tallies.of(side).clone();
+            Arc::new(Client::new(side, *self.gateways.of(side), tally))
+        };
+        let clients = PerSide::from_fn(client);
         for arrival in mem::take(&mut self.arrivals) {
             let due = self.start + arrival.due;
             sleep_until(due).await;
             for side in Side::ALL {
-                let client: Arc<Client> = Arc::clone(clients.of(side));
+                let client = Arc::clone(clients.of(side));
                 let (calls, under_way) = (self.calls.clone(), under_way.clone());
                 tokio::spawn(async move {
                     // Nobody listens any more only when the run failed.

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use super::{Outcome, Report, chart};
+use crate::attempts::Attempts;
 use crate::figures::Figures;
+use crate::gateway::plan::{FIRST_BACKOFF, RETRIES};
 use crate::judge::{Bound, PhaseFigures, Verdict};
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
-use crate::text::{after, count, duration, duration_or_none, percent, share};
+use crate::text::{after, amplification, count, duration, duration_or_none, percent, share};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -33,6 +35,10 @@ pub fn page(report: &Report) -> String {
             "{{classes}}",
             report.phases.iter().map(class_rows).collect(),
         ),
+        ("{{loads}}", load_rows(report)),
+        ("{{retries}}", RETRIES.to_string()),
+        ("{{first_backoff}}", duration(FIRST_BACKOFF)),
+        ("{{retry_time}}", duration(settings.plan.retry_time)),
         ("{{open_time}}", duration(settings.plan.open_time)),
         ("{{rush_rate}}", count(settings.plan.rush_rate as usize)),
         ("{{slots}}", count(settings.plan.capacity as usize)),
@@ -79,7 +85,6 @@ fn calls(report: &Report) -> usize {
 fn tiles(report: &Report) -> String {
     let of = |phase| report.evidence.of(phase).filter(|phase| phase.over);
     let served = |phase: &PhaseFigures, side| share(&phase.sides.of(side).inventory);
-    let asked = |phase: &PhaseFigures, side| count(asked(phase, side));
     let again = |_: &PhaseFigures, side| after(report.recovery.of(side).served_again);
     let checkouts = |phase: &PhaseFigures, side| share(&phase.classes.of(side).checkout);
     [
@@ -89,9 +94,9 @@ fn tiles(report: &Report) -> String {
             served,
         ),
         tile(
-            "Calls sent on to a payments that is dead",
+            "Attempts per call while payments is in trouble",
             of(Phase::Dead),
-            asked,
+            |_, side| amplification(report.load.failing.of(side).payments),
         ),
         tile(
             "Payments served again after its return",
@@ -101,12 +106,6 @@ fn tiles(report: &Report) -> String {
         tile("Checkouts served in the rush", of(Phase::Rush), checkouts),
     ]
     .concat()
-}
-
-/// Calls to payments that the gateway did not refuse.
-const fn asked(phase: &PhaseFigures, side: Side) -> usize {
-    let payments = &phase.sides.of(side).payments;
-    payments.calls - payments.refused
 }
 
 fn tile(
@@ -124,7 +123,7 @@ fn tile(
 fn bound_row(bound: &Bound) -> String {
     let Bound {
         rule,
-        phase,
+        span,
         limit,
         protected,
         bare,
@@ -135,16 +134,37 @@ fn bound_row(bound: &Bound) -> String {
         Verdict::Broken => ("broken", "✗ broken".to_owned()),
         Verdict::NotJudged(reason) => ("unjudged", format!("not judged: {reason}")),
     };
-    let (rule, phase, limit) = (rule.name(), phase.name(), limit.replace('<', "&lt;"));
+    let limit = limit.replace('<', "&lt;").replace('>', "&gt;");
+    let (rule, span) = (rule.name(), span.name());
     format!(
-        r#"<tr><th scope="row">{rule}</th><td>{phase}</td><td>{limit}</td><td>{protected}</td><td>{bare}</td><td class="{class}">{verdict}</td></tr>
+        r#"<tr><th scope="row">{rule}</th><td>{span}</td><td>{limit}</td><td>{protected}</td><td>{bare}</td><td class="{class}">{verdict}</td></tr>
 "#
     )
 }
 
+/// Two rows for each phase, and for the whole, with what retries made of the calls.
+fn load_rows(report: &Report) -> String {
+    let phases = report.phases.iter().map(|phase| {
+        let attempts = |side, upstream| phase.sides.of(side).of(upstream).attempts;
+        rows(&name(phase), phase.phase.story(), |side| {
+            Upstream::ALL
+                .map(|up| load_cells(attempts(side, up)))
+                .concat()
+        })
+    });
+    let spans = report.load.each().map(|(span, load)| {
+        rows(span.name(), "", |side| {
+            Upstream::ALL
+                .map(|up| load_cells(*load.of(side).of(up)))
+                .concat()
+        })
+    });
+    phases.chain(spans).collect()
+}
+
 /// Two rows, one for each gateway, with every figure of each upstream.
 fn phase_rows(phase: &PhaseFigures) -> String {
-    rows(phase, phase.phase.story(), |side| {
+    rows(&name(phase), phase.phase.story(), |side| {
         let figures = Upstream::ALL.map(|upstream| cells(phase.sides.of(side).of(upstream)));
         figures.concat()
     })
@@ -152,17 +172,20 @@ fn phase_rows(phase: &PhaseFigures) -> String {
 
 /// Two rows, one for each gateway, with the figures of each class that its callers care for.
 fn class_rows(phase: &PhaseFigures) -> String {
-    rows(phase, "", |side| {
+    rows(&name(phase), "", |side| {
         let classes = phase.classes.of(side);
         let figures = Class::ALL.map(|class| class_cells(classes.of(class), &classes.total()));
         figures.concat()
     })
 }
 
-fn rows(phase: &PhaseFigures, story: &str, cells: impl Fn(Side) -> String) -> String {
-    let mut rows = String::new();
-    let name = phase.phase.name();
+fn name(phase: &PhaseFigures) -> String {
     let cut = if phase.over { "" } else { " (cut short)" };
+    format!("{}{cut}", phase.phase.name())
+}
+
+fn rows(name: &str, story: &str, cells: impl Fn(Side) -> String) -> String {
+    let mut rows = String::new();
     for side in Side::ALL {
         rows.push_str(if side == Side::Protected {
             r#"<tr class="first">"#
@@ -172,7 +195,7 @@ fn rows(phase: &PhaseFigures, story: &str, cells: impl Fn(Side) -> String) -> St
         if side == Side::Protected {
             let _ = write!(
                 rows,
-                r#"<th scope="rowgroup" rowspan="2">{name}{cut}<small>{story}</small></th>"#
+                r#"<th scope="rowgroup" rowspan="2">{name}<small>{story}</small></th>"#
             );
         }
         let _ = write!(rows, r#"<th scope="row">{}</th>"#, side.name());
@@ -201,6 +224,14 @@ fn class_cells(figures: &Figures, all: &Figures) -> String {
         count(figures.refused),
         duration_or_none(figures.p99),
         percent(figures.served, all.served),
+    ])
+}
+
+fn load_cells(attempts: Attempts) -> String {
+    data(&[
+        count(attempts.first),
+        count(attempts.all - attempts.first),
+        amplification(attempts),
     ])
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::attempts::Attempts;
 use crate::breakers::Transition;
 use crate::figures::{Figures, Record};
 use crate::gateway::plan::Plan;
-use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Rule, Verdict, judge};
+use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Rule, Span, Verdict, judge};
 use crate::options::Options;
 use crate::schedule::{Phase, Schedule};
 use crate::stage::{PerClass, PerSide, PerUpstream};
@@ -43,6 +44,7 @@ pub struct Report {
     pub lateness_p99: Duration,
     pub bounds: Vec<Bound>,
     pub phases: Vec<PhaseFigures>,
+    pub load: Load,
     pub recovery: PerSide<Recovery>,
     #[serde(rename = "breaker_transitions")]
     pub transitions: Vec<Transition>,
@@ -67,6 +69,20 @@ pub struct Settings {
     pub bounds: Bounds,
     #[serde(flatten)]
     pub plan: Plan,
+}
+
+/// What retries made of the calls, in the worst part of the run and in all of it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Load {
+    pub failing: PerSide<PerUpstream<Attempts>>,
+    pub run: PerSide<PerUpstream<Attempts>>,
+}
+
+impl Load {
+    /// Both, each with its part of the run.
+    pub const fn each(&self) -> [(Span, PerSide<PerUpstream<Attempts>>); 2] {
+        [(Span::Failing, self.failing), (Span::Run, self.run)]
+    }
 }
 
 /// A short part of the run.
@@ -106,6 +122,10 @@ impl Report {
             lateness_p99: evidence.lateness_p99,
             bounds,
             phases: reached(&evidence, until),
+            load: Load {
+                failing: evidence.attempts(Span::Failing),
+                run: evidence.attempts(Span::Run),
+            },
             recovery: evidence.recovery,
             transitions,
             timeline: timeline(record, schedule, until),
@@ -222,7 +242,7 @@ fn headline(evidence: &Evidence, bounds: &[Bound], cut_short: Option<Duration>) 
 fn what_broke(broken: &Bound) -> String {
     let Bound {
         rule,
-        phase,
+        span,
         limit,
         protected,
         bare,
@@ -237,9 +257,13 @@ fn what_broke(broken: &Bound) -> String {
             "The run proved nothing: the protected gateway served {protected} of the calls in \
              the rush.",
         ),
+        Rule::LoadControl => format!(
+            "The run proved nothing: the bare gateway, too, sent payments only {bare} attempts for \
+             each call.",
+        ),
         _ => {
-            let (rule, phase) = (rule.name(), phase.name());
-            format!("A bound broke, {rule} in {phase}: {protected}, not {limit} (bare: {bare}).")
+            let (rule, span) = (rule.name(), span.name());
+            format!("A bound broke, {rule} in {span}: {protected}, not {limit} (bare: {bare}).")
         }
     }
 }

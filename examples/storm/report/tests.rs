@@ -40,11 +40,21 @@ fn record(ending: impl Fn(Side, Upstream, Phase) -> Ending) -> Record {
                     late,
                     latency,
                     outcome,
+                    attempts: attempts(side, outcome),
                 });
             }
         }
     }
     Record::new(calls)
+}
+
+/// The bare gateway tries three times more what fails; the protected one leaves it.
+fn attempts(side: Side, outcome: Ending) -> u8 {
+    match (side, outcome) {
+        (_, Ending::Refused) => 0,
+        (Side::Bare, Ending::TimedOut | Ending::Failed) => 4,
+        _ => 1,
+    }
 }
 
 /// Payments serves nobody from hanging to dead, and the bare gateway loses inventory with it.
@@ -127,7 +137,7 @@ fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
         .bounds
         .iter()
         .filter(|bound| bound.verdict == Verdict::Held);
-    assert_eq!((held.count(), report.bounds.len()), (4, 18));
+    assert_eq!((held.count(), report.bounds.len()), (4, 23));
 }
 
 #[test]
@@ -157,5 +167,5 @@ fn the_page_is_filled_and_shows_every_phase_and_verdict() {
     for class in Class::ALL {
         assert!(page.contains(class.name()), "{}", class.name());
     }
-    assert_eq!(page.matches("✓ held").count(), 18);
+    assert_eq!(page.matches("✓ held").count(), 23);
 }

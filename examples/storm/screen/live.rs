@@ -8,7 +8,7 @@ use super::View;
 use crate::figures::Figures;
 use crate::schedule::Schedule;
 use crate::stage::{Class, PerClass, PerSide, PerUpstream, Side, Upstream};
-use crate::text::{duration_or_none, share};
+use crate::text::{amplification, duration_or_none, share};
 
 /// How often the terminal is written to, per second.
 const FRAMES: u8 = 10;
@@ -84,13 +84,13 @@ impl Live {
                 Side::Bare => "none",
             };
             let figures = view.figures.of(side).of(upstream);
-            let text = format!("{gateway:10} {:10}", upstream.name());
+            let text = format!("{gateway:10}{:10}", upstream.name());
             let text = format!("{text}{}  {breaker}", cells(view, figures));
             show_row(rows.upstreams.of(upstream), figures, text);
         }
         for class in Class::ALL {
             let figures = view.classes.of(side).of(class);
-            let text = format!("{:10} {:10}{}", "", class.name(), cells(view, figures));
+            let text = format!("{:10}{:10}{}", "", class.name(), cells(view, figures));
             show_row(rows.classes.of(class), figures, text);
         }
     }
@@ -101,8 +101,8 @@ impl Live {
     }
 }
 
-const HEADER: &str =
-    "                         served  goodput      p50      p99   refused  breaker";
+/// Load is how many attempts came of each call that was sent on.
+const HEADER: &str = "                     served  goodput     p50     p99  refused  load  breaker";
 
 /// Shows a line, in another colour while calls are lost.
 fn show_row(row: &ProgressBar, figures: &Figures, text: String) {
@@ -117,12 +117,13 @@ fn show_row(row: &ProgressBar, figures: &Figures, text: String) {
 
 fn cells(view: &View, figures: &Figures) -> String {
     format!(
-        "{:>10} {:>8} {:>8} {:>8} {:>9}",
+        "{:>7} {:>8} {:>7} {:>7} {:>8} {:>5}",
         share(figures),
         view.per_second(figures.served),
         duration_or_none(figures.p50),
         duration_or_none(figures.p99),
         view.per_second(figures.refused),
+        amplification(figures.attempts),
     )
 }
 

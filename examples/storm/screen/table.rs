@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::attempts::Attempts;
 use crate::gateway::plan::Plan;
 use crate::judge::{Bound, PhaseFigures, Rule, Verdict};
 use crate::report::Report;
 use crate::schedule::Phase;
-use crate::stage::{Class, Side};
-use crate::text::{duration_or_none, percent, share, wrapped};
+use crate::stage::{Class, Side, Upstream};
+use crate::text::{amplification, duration_or_none, percent, share, wrapped};
 
 const WIDTH: usize = 80;
 
@@ -18,6 +19,7 @@ pub struct Table<'a>(pub &'a Report);
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_phases(f, &self.0.phases)?;
+        write_loads(f, self.0)?;
         if let Some(rush) = self.0.phases.iter().find(|p| p.phase == Phase::Rush) {
             write_classes(f, rush)?;
             write_rush(f, self.0.settings.plan)?;
@@ -35,27 +37,58 @@ impl Display for Table<'_> {
 
 fn write_phases(f: &mut Formatter<'_>, phases: &[PhaseFigures]) -> fmt::Result {
     let groups = ["inventory served", "inventory p99", "payments served"];
-    write_head(f, "phase", groups)?;
+    write_head(f, ["phase", "calls"], &groups)?;
     for phase in phases {
         write_phase(f, phase)?;
     }
     Ok(())
 }
 
-/// The head of a table with three pairs of columns.
-fn write_head(f: &mut Formatter<'_>, what: &str, groups: [&str; 3]) -> fmt::Result {
+/// The head of a table with a pair of columns in each group.
+fn write_head(f: &mut Formatter<'_>, rows: [&str; 2], groups: &[&str]) -> fmt::Result {
     let pair = Side::ALL
         .map(|side| format!("{:>10}", side.name()))
         .concat();
-    let groups = groups.map(|group| format!("{group:>20}")).concat();
-    writeln!(f, "\n{:20}{groups}", "")?;
-    writeln!(f, "{what:14}{:>6}{}", "calls", pair.repeat(3))
+    let [what, counted] = rows;
+    write!(f, "\n{:20}", "")?;
+    for group in groups {
+        write!(f, "{group:>20}")?;
+    }
+    writeln!(f, "\n{what:14}{counted:>6}{}", pair.repeat(groups.len()))
+}
+
+/// What retries make of the calls, phase by phase and in all.
+fn write_loads(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let groups = ["load on inventory", "load on payments"];
+    write_head(f, ["attempts/call", ""], &groups)?;
+    for phase in &report.phases {
+        let attempts = |side, upstream| phase.sides.of(side).of(upstream).attempts;
+        write_load(f, phase.phase.name(), attempts)?;
+    }
+    for (span, load) in report.load.each() {
+        write_load(f, span.name(), |side, upstream| *load.of(side).of(upstream))?;
+    }
+    Ok(())
+}
+
+fn write_load(
+    f: &mut Formatter<'_>,
+    name: &str,
+    attempts: impl Fn(Side, Upstream) -> Attempts,
+) -> fmt::Result {
+    write!(f, "{name:20}")?;
+    for upstream in Upstream::ALL {
+        for side in Side::ALL {
+            write!(f, "{:>10}", amplification(attempts(side, upstream)))?;
+        }
+    }
+    writeln!(f)
 }
 
 /// The rush, class by class.
 fn write_classes(f: &mut Formatter<'_>, rush: &PhaseFigures) -> fmt::Result {
     let groups = ["served", "p99", "of all served"];
-    write_head(f, "in the rush", groups)?;
+    write_head(f, ["in the rush", "calls"], &groups)?;
     let sides = Side::ALL.map(|side| rush.classes.of(side));
     for class in Class::ALL {
         write!(f, "{:14}{:>6}", class.name(), sides[0].of(class).calls)?;
@@ -101,7 +134,9 @@ fn write_phase(f: &mut Formatter<'_>, phase: &PhaseFigures) -> fmt::Result {
 
 /// One line for the phases in which a rule came to the same end.
 fn write_bounds(f: &mut Formatter<'_>, bounds: &[Bound]) -> fmt::Result {
-    for group in bounds.chunk_by(|a, b| a.rule == b.rule && a.verdict == b.verdict) {
+    for group in
+        bounds.chunk_by(|a, b| a.rule == b.rule && a.limit == b.limit && a.verdict == b.verdict)
+    {
         write_group(f, group)?;
     }
     Ok(())
@@ -113,12 +148,13 @@ fn write_group(f: &mut Formatter<'_>, group: &[Bound]) -> fmt::Result {
     };
     let Bound {
         rule,
+        span,
         limit,
         protected,
         bare,
         verdict,
-        ..
     } = first;
+    let span = span.name();
     let (word, reason) = match verdict {
         Verdict::Held => ("held", String::new()),
         Verdict::Broken => ("BROKEN", String::new()),
@@ -129,14 +165,17 @@ fn write_group(f: &mut Formatter<'_>, group: &[Bound]) -> fmt::Result {
         (_, Verdict::NotJudged(_)) => writeln!(f),
         (Rule::Share | Rule::Latency, Verdict::Held) => writeln!(f, ", {}", phases(group)),
         (Rule::Share | Rule::Latency, _) => writeln!(f, ", {}", measured(group)),
-        (Rule::Control, _) => writeln!(f, ": {bare}"),
+        (Rule::Control | Rule::LoadControl, _) => writeln!(f, ": {bare}"),
         (Rule::Recovery, _) => writeln!(f, ": {protected} (bare: {bare})"),
+        (Rule::InventoryLoad | Rule::PaymentsLoad, _) => {
+            writeln!(f, ", {span}: {protected} (bare: {bare})")
+        }
         _ => writeln!(f, " in the rush: {protected} (bare: {bare})"),
     }
 }
 
 fn phases(group: &[Bound]) -> String {
-    let names: Vec<_> = group.iter().map(|bound| bound.phase.name()).collect();
+    let names: Vec<_> = group.iter().map(|bound| bound.span.name()).collect();
     match names.len() {
         6 => "in every phase before the rush".into(),
         _ => format!("in {}", names.join(", ")),
@@ -147,7 +186,7 @@ fn measured(group: &[Bound]) -> String {
     let each = group.iter().map(|bound| {
         format!(
             "{}: {} (bare: {})",
-            bound.phase.name(),
+            bound.span.name(),
             bound.protected,
             bound.bare
         )

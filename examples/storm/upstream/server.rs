@@ -16,8 +16,8 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::behaviour::{Answer, Behaviour};
-use super::{CALL_HEADER, UPSTREAM_HEADER};
+use super::behaviour::{Answer, Asked, Behaviour};
+use super::{ATTEMPT_HEADER, CALL_HEADER, UPSTREAM_HEADER, number};
 use crate::stage::Class;
 
 /// How often a taken port is tried again, 20 ms apart.
@@ -101,18 +101,20 @@ fn announce(address: SocketAddr) -> io::Result<()> {
 }
 
 async fn answer(State(service): State<Service>, uri: Uri, headers: HeaderMap) -> Response {
-    let number = headers
-        .get(CALL_HEADER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    let Some(number) = number else {
+    let Some(call) = number(&headers, CALL_HEADER) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    let asked = Asked {
+        call,
+        attempt: number(&headers, ATTEMPT_HEADER).unwrap_or_default(),
+        class: Class::of(uri.path()),
+    };
     let behaviour = *service.behaviour.borrow();
-    match behaviour.answer(service.seed, number, Class::of(uri.path())) {
+    match behaviour.answer(service.seed, asked) {
         Answer::Never => std::future::pending().await,
         Answer::After(time, status) => {
             tokio::time::sleep(time).await;
-            respond(service.name, number, status)
+            respond(service.name, call, status)
         }
     }
 }

@@ -1,0 +1,99 @@
+//! Both gateways before an upstream that fails as it is told.
+
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::any;
+use http::{HeaderMap, Method, Request, StatusCode};
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+use super::plan::Plan;
+use super::*;
+use crate::attempts::Tally;
+use crate::gateway::protected::Protected;
+use crate::schedule::Schedule;
+use crate::stage::PerUpstream;
+use crate::upstream::{ATTEMPT_HEADER, CALL_HEADER, number};
+
+/// A gateway, and how often it sent each call on.
+struct Stand {
+    gateway: Router,
+    tally: Tally,
+}
+
+impl Stand {
+    /// A gateway whose upstreams answer the first `failing` attempts of each call with 503.
+    async fn new(side: Side, failing: u64) -> Self {
+        let tally = Tally::default();
+        let upstream = upstream(failing).await;
+        let ways = PerUpstream::from_fn(|_| Way {
+            upstream,
+            tally: tally.clone(),
+        });
+        let schedule = Schedule::new(std::time::Duration::from_secs(40));
+        let gateway = match side {
+            Side::Protected => Protected::new(Plan::new(schedule, 400)).router(&ways),
+            Side::Bare => bare::router(&ways),
+        };
+        Self { gateway, tally }
+    }
+
+    /// Makes a call; gives its answer and how often it was sent on.
+    async fn call(&self, method: Method, call: u64) -> (StatusCode, u8) {
+        let request = Request::builder().uri("/payments").method(method);
+        let request = request.header(CALL_HEADER, call).body(Body::empty());
+        let gateway = self.gateway.clone();
+        let answer: Response = gateway.oneshot(request.unwrap()).await.unwrap();
+        (answer.status(), self.tally.of(call))
+    }
+}
+
+async fn upstream(failing: u64) -> SocketAddr {
+    let answer = move |headers: HeaderMap| async move {
+        match number(&headers, ATTEMPT_HEADER) {
+            Some(attempt) if attempt >= failing => StatusCode::OK,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().fallback(any(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+#[tokio::test]
+async fn both_send_a_call_again_that_fails_for_a_moment() {
+    for side in Side::ALL {
+        let stand = Stand::new(side, 3).await;
+        assert_eq!(stand.call(Method::GET, 1).await, (StatusCode::OK, 4));
+        let stand = Stand::new(side, 4).await;
+        let failed = (StatusCode::SERVICE_UNAVAILABLE, 4);
+        assert_eq!(stand.call(Method::GET, 1).await, failed, "{side:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_protected_one_leaves_alone_what_must_not_be_repeated() {
+    let stand = Stand::new(Side::Protected, 1).await;
+    let failed = (StatusCode::SERVICE_UNAVAILABLE, 1);
+    assert_eq!(stand.call(Method::POST, 1).await, failed);
+    let stand = Stand::new(Side::Bare, 1).await;
+    assert_eq!(stand.call(Method::POST, 1).await, (StatusCode::OK, 2));
+}
+
+#[tokio::test]
+async fn an_upstream_that_always_fails_is_spared_by_the_budget_and_then_by_the_breaker() {
+    let stand = Stand::new(Side::Protected, u64::MAX).await;
+    let mut attempts = Vec::new();
+    for call in 0..30 {
+        attempts.push(stand.call(Method::GET, call).await.1);
+    }
+    // Three retries to begin with, twenty failures in a row, and a refusal is not tried again.
+    let expected = [vec![4], vec![1; 16], vec![0; 13]].concat();
+    assert_eq!(attempts, expected);
+    let stand = Stand::new(Side::Bare, u64::MAX).await;
+    for call in 0..30 {
+        assert_eq!(stand.call(Method::GET, call).await.1, 4);
+    }
+}
