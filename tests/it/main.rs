@@ -11,6 +11,7 @@ mod polls;
 mod priorities;
 mod promises;
 mod queued;
+mod retry;
 mod retry_budget;
 mod retry_readiness;
 mod retry_storm;

@@ -1,6 +1,6 @@
 //! tonic's server and client over loopback, with the health service as its users know it.
 
 mod client;
-mod health;
+pub(crate) mod health;
 mod queue;
 mod server;

@@ -17,7 +17,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 /// Ends calls with the status code whose number is asked for; `"wait"` never ends.
 #[derive(Clone, Default)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     calls: Arc<AtomicUsize>,
 }
 
@@ -25,11 +25,11 @@ type Answers = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + 
 
 impl Scripted {
     /// How many calls have reached it.
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(SeqCst)
     }
 
-    pub(super) fn server(&self) -> HealthServer<Self> {
+    pub(crate) fn server(&self) -> HealthServer<Self> {
         HealthServer::new(self.clone())
     }
 }
@@ -81,19 +81,19 @@ impl Health for Scripted {
 }
 
 /// The request that asks for this end.
-pub(super) fn ending(code: Code) -> HealthCheckRequest {
+pub(crate) fn ending(code: Code) -> HealthCheckRequest {
     let service = i32::from(code).to_string();
     HealthCheckRequest { service }
 }
 
 /// The request that asks for no end.
-pub(super) fn waiting() -> HealthCheckRequest {
+pub(crate) fn waiting() -> HealthCheckRequest {
     let service = "wait".to_owned();
     HealthCheckRequest { service }
 }
 
 /// Serves on a port of its own.
-pub(super) async fn serve<L, B>(router: Router<L>) -> SocketAddr
+pub(crate) async fn serve<L, B>(router: Router<L>) -> SocketAddr
 where
     L: tower::Layer<tonic::service::Routes> + Send + 'static,
     L::Service: tower::Service<
@@ -113,12 +113,12 @@ where
 }
 
 /// Serves a health service without anything around it.
-pub(super) async fn serve_bare(service: &Scripted) -> SocketAddr {
+pub(crate) async fn serve_bare(service: &Scripted) -> SocketAddr {
     serve(Server::builder().add_service(service.server())).await
 }
 
 /// A channel that connects when it is first needed.
-pub(super) fn channel(address: SocketAddr) -> Channel {
+pub(crate) fn channel(address: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     endpoint.connect_lazy()
 }
