@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{
-    Again, Attempt, Classify, Mark, Replay, RequestContext, ResponseContext, Verdict,
+    Again, Attempt, Classify, Deadline, Mark, Replay, RequestContext, ResponseContext, Verdict,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -13,46 +13,84 @@ use tracing::Span;
 use crate::budget::RetryToken;
 use crate::event::Stop;
 use crate::service::Template;
+use crate::shared::Shared;
 use crate::state::Attempts;
 
-pub(crate) struct Course<S, P, Kept, Sent> {
+pub(crate) struct Course<S, P, Kept> {
     template: Arc<Template<S, P>>,
     kept: Option<Kept>,
+    facts: Facts,
+    /// Nothing in the first attempt of a call that no time is kept of: most calls never have it.
+    more: Option<More>,
+}
+
+/// What is known of a request before it is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) repeatable: bool,
+    pub(crate) retried_above: bool,
+}
+
+/// What a call has that has failed, or that time is kept of.
+struct More {
     attempts: Attempts,
-    ahead: Option<Ahead<Sent>>,
     /// The span of a retry; the first attempt has none of its own.
     span: Option<Span>,
 }
 
 /// A retry that was decided, and not sent yet.
-struct Ahead<Sent> {
+pub(crate) struct Ahead<Sent> {
     request: Sent,
     token: RetryToken,
-    delay: Duration,
+    pub(crate) delay: Duration,
     previous: Verdict,
 }
 
-impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
+impl More {
+    const fn new(facts: Facts, started: Option<Instant>, deadline: Option<Deadline>) -> Self {
+        Self {
+            attempts: Attempts {
+                retries: 0,
+                waited: Duration::ZERO,
+                started,
+                attempt_started: started,
+                deadline,
+                repeatable: facts.repeatable,
+                retried_above: facts.retried_above,
+            },
+            span: None,
+        }
+    }
+}
+
+impl<S, P, Kept> Course<S, P, Kept> {
     #[inline(always)]
     pub(crate) const fn new(
         template: Arc<Template<S, P>>,
         kept: Option<Kept>,
-        attempts: Attempts,
+        facts: Facts,
     ) -> Self {
         Self {
             template,
             kept,
-            attempts,
-            ahead: None,
-            span: None,
+            facts,
+            more: None,
         }
+    }
+
+    /// Keeps the time of the call, which started then.
+    pub(crate) fn timed(mut self, started: Instant, deadline: Option<Deadline>) -> Self {
+        self.more = Some(More::new(self.facts, Some(started), deadline));
+        self
     }
 
     #[inline(always)]
     pub(crate) fn in_span<R>(&self, poll: impl FnOnce() -> R) -> R {
-        match &self.span {
-            None => poll(),
-            Some(span) => span.in_scope(poll),
+        match &self.more {
+            Some(More {
+                span: Some(span), ..
+            }) => span.in_scope(poll),
+            _ => poll(),
         }
     }
 
@@ -67,100 +105,95 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
     /// The call has succeeded.
     #[inline(always)]
     pub(crate) fn succeeded(&self) {
-        if self.attempts.retries == 0 && self.attempts.started.is_none() {
-            self.template.retry.0.budget.succeeded();
-        } else {
-            self.succeeded_at_last();
+        match &self.more {
+            None => self.template.retry.0.budget.succeeded(),
+            Some(more) => self.succeeded_at_last(&more.attempts),
         }
     }
 
     #[cold]
-    fn succeeded_at_last(&self) {
+    fn succeeded_at_last(&self, attempts: &Attempts) {
         let shared = &self.template.retry.0;
-        if self.attempts.retries == 0 {
+        if attempts.retries == 0 {
             shared.budget.succeeded();
         } else {
             shared.budget.retry_succeeded();
         }
-        self.note_time();
-    }
-
-    /// An attempt of a call with a deadline has ended: how fast an answer can be.
-    fn note_time(&self) {
-        if let (Some(since), Some(_)) = (self.attempts.attempt_started, self.attempts.deadline) {
-            let taken = Instant::now().saturating_duration_since(since);
-            self.template.retry.0.note_time(taken);
-        }
+        note_time(shared, attempts);
     }
 
     /// An attempt did not succeed: says whether there is another, and gets it ready.
-    #[cold]
-    pub(crate) fn plan<Req, T, E>(&mut self, verdict: Verdict, result: Result<&T, &E>) -> bool
+    pub(crate) fn plan<Req, T, E>(
+        &mut self,
+        verdict: Verdict,
+        result: Result<&T, &E>,
+    ) -> Option<Ahead<P::Sent>>
     where
-        P: Classify<T, E> + Replay<Req, Kept = Kept, Sent = Sent>,
+        P: Classify<T, E> + Replay<Req, Kept = Kept>,
     {
-        self.note_time();
         let again = self.template.protocol.again(result);
         match self.prepare::<Req>(verdict, again) {
-            Ok(()) => true,
+            Ok(ahead) => Some(ahead),
             Err(why) => {
                 self.stop(why);
-                false
+                None
             }
         }
     }
 
-    fn prepare<Req>(&mut self, verdict: Verdict, again: Again) -> Result<(), Option<Stop>>
+    fn prepare<Req>(
+        &mut self,
+        verdict: Verdict,
+        again: Again,
+    ) -> Result<Ahead<P::Sent>, Option<Stop>>
     where
-        P: Replay<Req, Kept = Kept, Sent = Sent>,
+        P: Replay<Req, Kept = Kept>,
     {
-        if again == Again::No {
-            return Err(None);
-        }
+        let facts = self.facts;
+        let more = self
+            .more
+            .get_or_insert_with(|| More::new(facts, None, None));
         let Template {
             retry, protocol, ..
         } = &*self.template;
-        let (delay, token) = retry.0.next(&self.attempts, again, Instant::now())?;
+        note_time(&retry.0, &more.attempts);
+        if again == Again::No {
+            return Err(None);
+        }
+        let (delay, token) = retry.0.next(&more.attempts, again, Instant::now())?;
         let kept = self.kept.as_mut().ok_or(Stop::NotReplayable)?;
         let request = protocol.replay(kept).ok_or(Stop::NotReplayable)?;
-        let number = self.attempts.retries.saturating_add(1);
+        let number = more.attempts.retries.saturating_add(1);
         retry.0.tell_retry(number, delay, verdict);
-        self.ahead = Some(Ahead {
+        Ok(Ahead {
             request,
             token,
             delay,
             previous: verdict,
-        });
-        Ok(())
+        })
     }
 
     fn stop(&self, why: Option<Stop>) {
         if let Some(why) = why {
-            let retries = self.attempts.retries;
+            let retries = self.more.as_ref().map_or(0, |more| more.attempts.retries);
             self.template.retry.0.tell_stop(retries, why);
         }
     }
 
     /// The service was not ready for the attempt, or not in time.
-    pub(crate) fn not_ready(&mut self) {
-        self.ahead = None;
+    pub(crate) fn not_ready(&self) {
         self.stop(Some(Stop::NotReady));
     }
 
-    /// How long the next attempt waits.
-    pub(crate) fn delay(&self) -> Duration {
-        let delay = self.ahead.as_ref().map(|ahead| ahead.delay);
-        delay.unwrap_or_default()
-    }
-
     /// When the last attempt must have started, if there is such a time, less the wait before it.
-    pub(crate) fn end(&self) -> Option<Instant> {
-        let deadline = self.attempts.deadline.map(|deadline| deadline.instant());
+    pub(crate) fn end(&self, delay: Duration) -> Option<Instant> {
+        let attempts = &self.more.as_ref()?.attempts;
+        let deadline = attempts.deadline.map(|deadline| deadline.instant());
         let total = self.template.retry.0.policy.total;
-        let total = self.attempts.started.zip(total);
+        let total = attempts.started.zip(total);
         let total = total.and_then(|(started, total)| started.checked_add(total));
         let end = deadline.into_iter().chain(total).min()?;
-        Some(end.checked_sub(self.delay()).unwrap_or(end))
+        Some(end.checked_sub(delay).unwrap_or(end))
     }
 
     pub(crate) fn discard<T>(&self, answer: T) -> P::Discard
@@ -179,7 +212,7 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
     }
 
     /// Sends the retry that was decided, through a service that is ready.
-    pub(crate) fn send(&mut self, service: &mut S) -> Option<S::Future>
+    pub(crate) fn send<Sent>(&mut self, ahead: Ahead<Sent>, service: &mut S) -> S::Future
     where
         S: Service<Sent>,
         P: RequestContext<Sent>,
@@ -189,11 +222,15 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
             token,
             delay,
             previous,
-        } = self.ahead.take()?;
+        } = ahead;
+        let facts = self.facts;
+        let more = self
+            .more
+            .get_or_insert_with(|| More::new(facts, None, None));
         let Template {
             retry, protocol, ..
         } = &*self.template;
-        let attempts = &mut self.attempts;
+        let attempts = &mut more.attempts;
         attempts.retries = attempts.retries.saturating_add(1);
         attempts.waited = delay;
         if attempts.deadline.is_some() {
@@ -214,7 +251,14 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
             why = ?previous,
         );
         let sent = span.in_scope(|| service.call(request));
-        self.span = (!span.is_disabled()).then_some(span);
-        Some(sent)
+        more.span = (!span.is_disabled()).then_some(span);
+        sent
+    }
+}
+
+/// An attempt of a call with a deadline has ended: how fast an answer can be.
+fn note_time(shared: &Shared, attempts: &Attempts) {
+    if let (Some(since), Some(_)) = (attempts.attempt_started, attempts.deadline) {
+        shared.note_time(Instant::now().saturating_duration_since(since));
     }
 }

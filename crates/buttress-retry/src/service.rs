@@ -1,15 +1,14 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use buttress_core::{Classify, Mark, Replay, RequestContext, ResponseContext};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::course::Facts;
 use crate::future::RetryFuture;
 use crate::handle::Retry;
-use crate::state::Attempts;
 
 /// The service of [`RetryBudgetLayer`](crate::RetryBudgetLayer).
 ///
@@ -26,20 +25,40 @@ pub(crate) struct Template<S, P> {
     pub(crate) retry: Retry,
     pub(crate) protocol: P,
     pub(crate) service: S,
+    /// Whether calls do more than to be counted before they are sent: one look instead of one for each setting.
+    has_preamble: bool,
 }
 
 impl<S: Clone, P> RetryService<S, P> {
     pub(crate) fn new(inner: S, retry: Retry, protocol: P) -> Self {
         let service = inner.clone();
+        let has_preamble = retry.0.wants_key || retry.0.policy.total.is_some();
         let template = Template {
             retry,
             protocol,
             service,
+            has_preamble,
         };
         Self {
             inner,
             template: Arc::new(template),
         }
+    }
+}
+
+impl<S, P> Template<S, P> {
+    /// Gives the request its key, where it is to have one, and says when the call started, where that matters.
+    #[cold]
+    fn begin<Req>(&self, request: &mut Req, has_deadline: bool) -> Option<Instant>
+    where
+        P: RequestContext<Req>,
+    {
+        let shared = &*self.retry.0;
+        if shared.wants_key {
+            let key = Mark::IdempotencyKey(shared.key());
+            self.protocol.stamp(request, key);
+        }
+        (has_deadline || shared.policy.total.is_some()).then(Instant::now)
     }
 }
 
@@ -65,24 +84,23 @@ where
         } = &*self.template;
         let shared = &*retry.0;
         shared.budget.requested();
-        if shared.wants_key {
-            protocol.stamp(&mut request, Mark::IdempotencyKey(shared.key()));
-        }
         let deadline = RequestContext::<Req>::deadline(protocol, &request);
-        let timed = deadline.is_some() || shared.policy.total.is_some();
-        let started = timed.then(Instant::now);
-        let attempts = Attempts {
-            retries: 0,
-            waited: Duration::ZERO,
-            started,
-            attempt_started: started,
-            deadline,
+        let started = if self.template.has_preamble || deadline.is_some() {
+            self.template.begin(&mut request, deadline.is_some())
+        } else {
+            None
+        };
+        let facts = Facts {
             repeatable: protocol.repeatable(&request),
             retried_above: protocol.is_retry(&request),
         };
         let (sent, kept) = protocol.prepare(request, &shared.memory);
-        let inner = self.inner.call(sent);
-        RetryFuture::new(inner, Arc::clone(&self.template), kept, attempts)
+        let attempt = self.inner.call(sent);
+        let template = Arc::clone(&self.template);
+        match started {
+            None => RetryFuture::new(attempt, template, kept, facts),
+            Some(started) => RetryFuture::timed(attempt, template, kept, facts, started, deadline),
+        }
     }
 }
 
