@@ -61,6 +61,15 @@ impl More {
             span: None,
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn in_span<R>(&self, poll: impl FnOnce() -> R) -> R {
+        match &self.span {
+            None => poll(),
+            Some(span) => span.in_scope(poll),
+        }
+    }
 }
 
 impl<S, P, Kept> Course<S, P, Kept> {
@@ -87,10 +96,8 @@ impl<S, P, Kept> Course<S, P, Kept> {
     #[inline(always)]
     pub(crate) fn in_span<R>(&self, poll: impl FnOnce() -> R) -> R {
         match &self.more {
-            Some(More {
-                span: Some(span), ..
-            }) => span.in_scope(poll),
-            _ => poll(),
+            None => poll(),
+            Some(more) => more.in_span(poll),
         }
     }
 
