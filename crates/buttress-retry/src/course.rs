@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{
-    Again, Attempt, Classify, Deadline, Mark, Replay, RequestContext, ResponseContext, Verdict,
+    Again, Attempt, Classify, Deadline, Mark, Name, Replay, RequestContext, ResponseContext,
+    Verdict,
 };
 use tokio::time::Instant;
 use tower_service::Service;
-use tracing::Span;
+use tracing::{Level, Span};
 
 use crate::budget::RetryToken;
 use crate::event::Stop;
 use crate::service::Template;
 use crate::shared::Shared;
 use crate::state::Attempts;
+
+const TARGET: &str = "buttress::retry";
 
 pub(crate) struct Course<S, P, Kept> {
     template: Arc<Template<S, P>>,
@@ -250,17 +253,25 @@ impl<S, P, Kept> Course<S, P, Kept> {
         };
         protocol.stamp(&mut request, Mark::Attempt(attempt));
         token.sent();
-        let span = tracing::debug_span!(
-            target: "buttress::retry",
-            "retry",
-            name = %retry.name(),
-            http.request.resend_count = attempt.index,
-            why = ?previous,
-        );
-        let sent = span.in_scope(|| service.call(request));
-        more.span = (!span.is_disabled()).then_some(span);
-        sent
+        // Asked first, so that a span that nobody wants to see is not so much as thought of.
+        let listening = tracing::span_enabled!(target: TARGET, Level::DEBUG);
+        more.span = listening.then(|| span_of(&attempt, retry.name()));
+        match &more.span {
+            None => service.call(request),
+            Some(span) => span.in_scope(|| service.call(request)),
+        }
     }
+}
+
+#[cold]
+fn span_of(attempt: &Attempt, name: Name) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        "retry",
+        %name,
+        http.request.resend_count = attempt.index,
+        why = ?attempt.previous.unwrap_or_default(),
+    )
 }
 
 /// An attempt of a call with a deadline has ended: how fast an answer can be.
