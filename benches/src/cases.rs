@@ -1,5 +1,7 @@
 //! The table of everything that is measured.
 
+#[cfg(feature = "peers")]
+mod backon;
 mod bare;
 #[cfg(feature = "peers")]
 mod failsafe;
@@ -181,6 +183,7 @@ fn peers() -> impl Iterator<Item = &'static Case> {
         .chain(failsafe::CASES)
         .chain(recloser::CASES)
         .chain(seatbelt::CASES)
+        .chain(backon::CASES)
 }
 
 #[cfg(not(feature = "peers"))]

@@ -76,6 +76,39 @@ impl Service<u64> for Obedient {
     }
 }
 
+/// Fails the first attempt of a request and answers the second. Requests that follow each other must differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Faltering(&'static AtomicU64);
+
+impl Faltering {
+    /// A service that has had no call. Its word is never freed: so a clone costs nothing, as with the other inner services.
+    pub fn leaked() -> Self {
+        Self(Box::leak(Box::new(AtomicU64::new(NOBODY))))
+    }
+}
+
+/// No request at all.
+const NOBODY: u64 = u64::MAX;
+
+impl Service<u64> for Faltering {
+    type Response = u64;
+    type Error = Down;
+    type Future = Ready<Result<u64, Down>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: u64) -> Self::Future {
+        let failed = self.0.load(Ordering::Relaxed) == request;
+        self.0
+            .store(if failed { NOBODY } else { request }, Ordering::Relaxed);
+        ready(if failed { Ok(request) } else { Err(Down) })
+    }
+}
+
 /// Lets other tasks run once before it answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Yielding;

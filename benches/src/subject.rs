@@ -1,6 +1,8 @@
 //! What is measured: something that can be done many times in a row.
 
+mod callee;
 mod line;
+mod script;
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
@@ -12,8 +14,10 @@ use std::task::{Context, Poll, Waker};
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use self::callee::Callee;
 pub use self::line::{overlapping, queued};
-use crate::inner::{FAIL, Hanging, Inner, Obedient, Prompt, Yielding};
+pub use self::script::{Attempts, FiftiethFails, Refused, Script, Served};
+use crate::inner::{Faltering, Hanging, Inner, Obedient, Prompt, Yielding};
 
 /// The one allocation of a run, however many calls it makes.
 pub type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -41,58 +45,6 @@ impl<S> Target for S where
 {
 }
 
-/// Which requests are sent, and what becomes of them.
-pub trait Script: Send + 'static {
-    /// The first request of the warm-up.
-    const WARM_UP: u64 = 0;
-
-    /// The request of call `index`.
-    fn request(index: u64) -> u64 {
-        index
-    }
-
-    /// Whether that call succeeds.
-    fn succeeds(index: u64) -> bool;
-}
-
-/// Every call succeeds.
-#[derive(Debug)]
-pub struct Served;
-
-impl Script for Served {
-    fn succeeds(_: u64) -> bool {
-        true
-    }
-}
-
-/// Every call of the warm-up fails; from then on every call is refused, or the service would answer it.
-#[derive(Debug)]
-pub struct Refused;
-
-impl Script for Refused {
-    const WARM_UP: u64 = FAIL;
-
-    fn succeeds(_: u64) -> bool {
-        false
-    }
-}
-
-/// Every fiftieth call fails: a window of 100 holds two failures at any time.
-#[derive(Debug)]
-pub struct FiftiethFails;
-
-impl Script for FiftiethFails {
-    #[inline]
-    fn request(index: u64) -> u64 {
-        if Self::succeeds(index) { index } else { FAIL }
-    }
-
-    #[inline]
-    fn succeeds(index: u64) -> bool {
-        index % 50 != 49
-    }
-}
-
 /// Calls of `layer` over a service that always succeeds.
 pub fn served<L, A, B>(inner: Inner, layer: L) -> Box<dyn Subject>
 where
@@ -112,6 +64,24 @@ where
     L: Layer<Obedient, Service: Target>,
 {
     Calls::<_, FiftiethFails>::boxed(layer.layer(Obedient))
+}
+
+/// Calls of `layer` over a service that fails the first attempt of each and answers the second.
+pub fn first_attempt_fails<L>(layer: L) -> Box<dyn Subject>
+where
+    L: Layer<Faltering, Service: Target>,
+{
+    calls::<Served>(layer.layer(Faltering::leaked()))
+}
+
+/// The attempts of those calls, with nothing around them.
+pub fn attempts() -> Box<dyn Subject> {
+    calls::<Attempts>(Faltering::leaked())
+}
+
+/// Calls of something that is no layer.
+pub fn calls<P: Script>(callee: impl Callee) -> Box<dyn Subject> {
+    Calls::<_, P>::boxed(callee)
 }
 
 /// Calls that `layer` refuses after a warm-up in which every call failed.
@@ -161,7 +131,7 @@ struct Calls<S, P> {
     script: PhantomData<fn() -> P>,
 }
 
-impl<S: Target, P: Script> Calls<S, P> {
+impl<S: Callee, P: Script> Calls<S, P> {
     fn boxed(service: S) -> Box<dyn Subject> {
         Box::new(Self {
             service,
@@ -194,7 +164,7 @@ impl<S: Target, P: Script> Calls<S, P> {
     }
 }
 
-impl<S: Target, P: Script> Subject for Calls<S, P> {
+impl<S: Callee, P: Script> Subject for Calls<S, P> {
     fn warm_up(&mut self, calls: u64) -> Run<'_> {
         self.drive(P::WARM_UP, calls)
     }
@@ -238,6 +208,7 @@ impl<S: Target> Subject for Clones<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inner::FAIL;
     use crate::runtime;
 
     #[test]

@@ -3,7 +3,7 @@
 use tower_layer::Identity;
 
 use super::{BARE, Base, Case};
-use crate::subject::{clones, fiftieth_fails, overlapping, served};
+use crate::subject::{attempts, clones, fiftieth_fails, overlapping, served};
 
 /// The service that nothing stands around, and every call succeeds.
 pub const SUCCEEDS: Base = Base {
@@ -14,6 +14,11 @@ pub const SUCCEEDS: Base = Base {
 pub(super) const FIFTIETH_FAILS: Base = Base {
     who: BARE,
     path: "every fiftieth call fails",
+};
+/// Every first attempt fails and every second succeeds; a call is one attempt.
+pub(super) const FALTERS: Base = Base {
+    who: BARE,
+    path: "every second attempt succeeds",
 };
 /// The next call comes before the one before has ended.
 pub(super) const OVERLAP: Base = Base {
@@ -33,6 +38,7 @@ pub(super) const CASES: &[Case] = &[
     bare(Case::special(BARE, FIFTIETH_FAILS.path, || {
         fiftieth_fails(Identity::new())
     })),
+    bare(Case::special(BARE, FALTERS.path, attempts)),
     bare(Case::special(BARE, OVERLAP.path, || {
         overlapping(Identity::new())
     })),

@@ -8,11 +8,15 @@ use buttress_circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Window,
 };
 use buttress_core::WidenLayer;
+use buttress_retry::{Backoff, Jitter, Retry, RetryBudget, RetryBudgetLayer, RetryBuilder};
 
 use super::{Base, Case, OURS, bare};
-use crate::subject::{clones, fiftieth_fails, queued, refused, refused_when_occupied, served};
+use crate::subject::{
+    clones, fiftieth_fails, first_attempt_fails, queued, refused, refused_when_occupied, served,
+};
 
 const HEALTHY: &str = "breaker closed: count window, healthy";
+const ONE_RETRY: &str = "retry: one, zero wait";
 
 pub(super) const CASES: &[Case] = &[
     Case::serving(OURS, "breaker closed: consecutive failures", |inner| {
@@ -66,6 +70,21 @@ pub(super) const CASES: &[Case] = &[
         clones(refusing(bulkhead(100)))
     })
     .over(bare::CLONED),
+    Case::serving(OURS, "retry: none needed", |inner| {
+        served(inner, retrying(retry()))
+    }),
+    Case::special(OURS, ONE_RETRY, || {
+        first_attempt_fails(retrying(one_retry(Duration::ZERO)))
+    })
+    .over(bare::FALTERS),
+    Case::serving(OURS, "retry: none needed, a sliding budget", |inner| {
+        let budget = RetryBudget::sliding(0.1, Duration::from_secs(10));
+        served(inner, retrying(retry().budget(&budget)))
+    }),
+    Case::special(OURS, "retry: clone of the service", || {
+        clones(retrying(retry()))
+    })
+    .over(bare::CLONED),
 ];
 
 fn breaker() -> CircuitBreakerBuilder {
@@ -94,4 +113,45 @@ fn refusing(builder: BulkheadBuilder) -> (RefusingBulkheadLayer, WidenLayer) {
 
 fn queueing(builder: BulkheadBuilder) -> (BulkheadLayer, WidenLayer) {
     (builder.build().layer(), WidenLayer)
+}
+
+fn retry() -> RetryBuilder {
+    Retry::builder("bench")
+}
+
+/// Retries after a wait, within a budget that is never spent as long as retries succeed.
+fn one_retry(wait: Duration) -> RetryBuilder {
+    let budget = RetryBudget::builder("bench").refund_successful_retries();
+    retry()
+        .budget(&budget.build())
+        .backoff(Backoff::constant(wait).jitter(Jitter::None))
+}
+
+fn retrying(builder: RetryBuilder) -> (RetryBudgetLayer, WidenLayer) {
+    (builder.build().layer(), WidenLayer)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    /// Where a timer that is armed panics.
+    fn without_timers(wait: Duration) {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let mut subject = first_attempt_fails(retrying(one_retry(wait)));
+        runtime.block_on(subject.run(10));
+    }
+
+    #[test]
+    fn a_zero_wait_arms_no_timer() {
+        without_timers(Duration::ZERO);
+    }
+
+    #[test]
+    #[should_panic(expected = "timers are disabled")]
+    fn any_other_wait_arms_one() {
+        without_timers(Duration::from_millis(1));
+    }
 }

@@ -1,14 +1,16 @@
-//! seatbelt: its breaker under tower. Its window is one of time.
+//! seatbelt under tower: its breaker, whose window is one of time, and its retry, which has no budget.
 
 use std::time::Duration;
 
 use seatbelt::breaker::{Breaker, BreakerLayer};
+use seatbelt::retry::{Backoff, Retry, RetryLayer};
 use seatbelt::{RecoveryInfo, ResilienceContext};
 use tick::Clock;
 
 use super::Case;
+use super::bare::FALTERS;
 use crate::inner::Down;
-use crate::subject::{refused, served};
+use crate::subject::{first_attempt_fails, refused, served};
 
 const WHO: &str = "seatbelt";
 
@@ -17,17 +19,40 @@ pub(super) const CASES: &[Case] = &[
         served(inner, breaker())
     }),
     Case::special(WHO, "breaker open: refuse", || refused(breaker())),
+    Case::serving(WHO, "retry: none needed", |inner| served(inner, retry())),
+    Case::special(
+        WHO,
+        "retry: one, zero wait",
+        || first_attempt_fails(retry()),
+    )
+    .over(FALTERS),
 ];
 
 type Answer = Result<u64, Down>;
 
 fn breaker() -> BreakerLayer<u64, Answer> {
-    let context = ResilienceContext::new(Clock::new_tokio()).name("bench");
-    Breaker::layer("bench", &context)
-        .recovery_with(|answer: &Answer, _| match answer {
-            Ok(_) => RecoveryInfo::never(),
-            Err(Down) => RecoveryInfo::retry(),
-        })
+    Breaker::layer("bench", &context())
+        .recovery_with(|answer, _| recovery(answer))
         .rejected_input_error(|_, _| Down)
         .break_duration(Duration::from_secs(60))
+}
+
+fn retry() -> RetryLayer<u64, Answer> {
+    Retry::layer("bench", &context())
+        .clone_input()
+        .recovery_with(|answer, _| recovery(answer))
+        .backoff(Backoff::Constant)
+        .base_delay(Duration::ZERO)
+        .use_jitter(false)
+}
+
+fn context() -> ResilienceContext<u64, Answer> {
+    ResilienceContext::new(Clock::new_tokio()).name("bench")
+}
+
+fn recovery(answer: &Answer) -> RecoveryInfo {
+    match answer {
+        Ok(_) => RecoveryInfo::never(),
+        Err(Down) => RecoveryInfo::retry(),
+    }
 }

@@ -1,14 +1,21 @@
 //! The layers of tower itself.
 
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::retry::budget::{Budget, TpsBudget};
+use tower::retry::{Policy, RetryLayer};
 
 use super::Case;
-use super::bare::OVERLAP;
-use crate::subject::{queued, refused_when_occupied, served};
+use super::bare::{FALTERS, OVERLAP};
+use crate::subject::{first_attempt_fails, queued, refused_when_occupied, served};
 
 const LIMIT: &str = "tower limit";
 const LIMIT_AND_SHED: &str = "tower limit, load shed";
+const RETRY: &str = "tower retry, TpsBudget";
 
 pub(super) const CASES: &[Case] = &[
     Case::serving(LIMIT, "bulkhead free", |inner| {
@@ -29,8 +36,42 @@ pub(super) const CASES: &[Case] = &[
         queued(ConcurrencyLimitLayer::new(1))
     })
     .over(OVERLAP),
+    Case::serving(RETRY, "retry: none needed", |inner| {
+        served(inner, RetryLayer::new(Within::full()))
+    }),
+    Case::special(RETRY, "retry: one, zero wait", || {
+        first_attempt_fails(RetryLayer::new(Within::full()))
+    })
+    .over(FALTERS),
 ];
 
 fn shedding(max: usize) -> (LoadShedLayer, ConcurrencyLimitLayer) {
     (LoadShedLayer::new(), ConcurrencyLimitLayer::new(max))
+}
+
+/// The policy of tower's documentation: a budget, and no back-off.
+#[derive(Clone)]
+struct Within(Arc<TpsBudget>);
+
+impl Within {
+    /// A success brings as much as a retry takes, so that the budget lasts though every call is retried.
+    fn full() -> Self {
+        Self(Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 1.0)))
+    }
+}
+
+impl<E> Policy<u64, u64, E> for Within {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut u64, result: &mut Result<u64, E>) -> Option<Ready<()>> {
+        if result.is_ok() {
+            self.0.deposit();
+            return None;
+        }
+        self.0.withdraw().then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &u64) -> Option<u64> {
+        Some(*request)
+    }
 }

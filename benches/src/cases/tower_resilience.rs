@@ -1,4 +1,4 @@
-//! tower-resilience: its breaker and its bulkhead.
+//! tower-resilience: its breaker, its bulkhead and its retry.
 
 use std::time::Duration;
 
@@ -6,11 +6,14 @@ use tower_resilience_bulkhead::{BulkheadConfigBuilder, BulkheadLayer};
 use tower_resilience_circuitbreaker::{
     CircuitBreakerConfigBuilder, CircuitBreakerLayer, DefaultClassifier, SlidingWindowType,
 };
+use tower_resilience_retry::{RetryBudgetBuilder, RetryLayer};
 
 use super::Case;
-use super::bare::{FIFTIETH_FAILS, OVERLAP};
-use crate::inner::Inner;
-use crate::subject::{fiftieth_fails, queued, refused, refused_when_occupied, served};
+use super::bare::{FALTERS, FIFTIETH_FAILS, OVERLAP};
+use crate::inner::{Down, Inner};
+use crate::subject::{
+    fiftieth_fails, first_attempt_fails, queued, refused, refused_when_occupied, served,
+};
 
 const WHO: &str = if cfg!(feature = "peers-full") {
     "tower-resilience full"
@@ -54,6 +57,15 @@ pub(super) const CASES: &[Case] = &[
         queued(waiting(bulkhead(1)))
     })
     .over(OVERLAP),
+    Case::serving(WHO, "retry: none needed", |inner| served(inner, retry())),
+    // No wait at all takes it a timer too.
+    Case::special(
+        WHO,
+        "retry: one, zero wait",
+        || first_attempt_fails(retry()),
+    )
+    .over(FALTERS)
+    .lasting(50, 200),
 ];
 
 type Builder = CircuitBreakerConfigBuilder<DefaultClassifier>;
@@ -89,4 +101,14 @@ fn refusing(builder: BulkheadConfigBuilder) -> BulkheadLayer {
 fn waiting(builder: BulkheadConfigBuilder) -> BulkheadLayer {
     let built = builder.max_wait_duration(Duration::from_secs(30)).build();
     built.expect("the configuration is valid")
+}
+
+/// A success brings as much as a retry takes, so that the budget lasts though every call is retried.
+fn retry() -> RetryLayer<u64, u64, Down> {
+    let budget = RetryBudgetBuilder::new().token_bucket().build();
+    RetryLayer::builder()
+        .name("bench")
+        .fixed_backoff(Duration::ZERO)
+        .budget(budget.expect("the configuration is valid"))
+        .build()
 }

@@ -153,16 +153,27 @@ const DEEPEST_SOURCE: usize = 64;
 /// assert_eq!(find_rejection(&std::io::Error::other(rejected)), Some(rejected));
 /// assert_eq!(find_rejection(&std::fmt::Error), None);
 /// ```
+// Inlined as far as the first link: where the type of the error is known, and has no source, nothing is left to be asked.
+#[inline]
 #[must_use]
 pub fn find_rejection(error: &(dyn StdError + 'static)) -> Option<Rejected> {
-    let mut link = Some(error);
-    for _ in 0..DEEPEST_SOURCE {
+    let of_itself = rejection_of(error);
+    of_itself.or_else(|| error.source().and_then(find_deeper))
+}
+
+/// The refusal that this very link of a chain is.
+#[inline]
+fn rejection_of(error: &(dyn StdError + 'static)) -> Option<Rejected> {
+    let refusal = error.downcast_ref::<Refusal>().map(Refusal::rejected);
+    refusal.or_else(|| error.downcast_ref().copied())
+}
+
+fn find_deeper(source: &(dyn StdError + 'static)) -> Option<Rejected> {
+    let mut link = Some(source);
+    for _ in 1..DEEPEST_SOURCE {
         let error = link?;
-        if let Some(refusal) = error.downcast_ref::<Refusal>() {
-            return Some(refusal.rejected());
-        }
-        if let Some(rejected) = error.downcast_ref::<Rejected>() {
-            return Some(*rejected);
+        if let Some(rejected) = rejection_of(error) {
+            return Some(rejected);
         }
         link = error.source();
     }

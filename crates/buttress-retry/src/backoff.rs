@@ -126,6 +126,7 @@ impl Backoff {
 
     /// The delay before a retry; the first is number 1. `previous` is the delay before that, and `least` a base that this kind of
     /// failure asks for.
+    #[inline]
     pub(crate) fn delay(
         &self,
         retry: u32,
@@ -133,6 +134,15 @@ impl Backoff {
         least: Duration,
         random: &Random,
     ) -> Duration {
+        // Zero stays zero, whatever it grows by; zero times infinity would be no number.
+        if self.base.is_zero() && least.is_zero() && !matches!(self.growth, Growth::Custom(_)) {
+            return Duration::ZERO;
+        }
+        self.grown(retry, previous, least, random)
+    }
+
+    #[inline(never)]
+    fn grown(&self, retry: u32, previous: Duration, least: Duration, random: &Random) -> Duration {
         let base = self.base.max(least);
         let cap = self.cap.as_secs_f64();
         if let Growth::Decorrelated = self.growth {
@@ -177,8 +187,6 @@ impl Backoff {
         match &self.growth {
             Growth::Constant | Growth::Decorrelated => seconds,
             Growth::Linear => seconds * f64::from(retry),
-            // Zero times infinity is no number, and zero stays zero.
-            Growth::Exponential { .. } if base.is_zero() => 0.0,
             Growth::Exponential { factor } => seconds * factor.powf(f64::from(retry - 1)),
             Growth::Fibonacci => seconds * fibonacci(retry),
             Growth::Custom(delay) => delay(retry).as_secs_f64(),

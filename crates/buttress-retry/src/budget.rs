@@ -150,7 +150,12 @@ impl RetryBudget {
     /// A token that is dropped before [`sent`](RetryToken::sent) goes back into the budget.
     #[must_use]
     pub fn try_retry(&self) -> Option<RetryToken> {
-        let now = self.0.now();
+        self.try_retry_at(Instant::now())
+    }
+
+    /// The same for a caller who knows what time it is.
+    pub(crate) fn try_retry_at(&self, now: Instant) -> Option<RetryToken> {
+        let now = self.0.moment(now);
         let slot = match &self.0.bounds {
             Bounds::Deposits(deposits) => deposits.take(now, || self.0.requests()).then_some(0)?,
             Bounds::Sliding(sliding) => sliding.take(now)?,
@@ -200,7 +205,11 @@ impl RetryBudget {
 
 impl Shared {
     fn now(&self) -> Moment {
-        Moment::after_start(Instant::now().saturating_duration_since(self.origin))
+        self.moment(Instant::now())
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        Moment::after_start(now.saturating_duration_since(self.origin))
     }
 
     fn requests(&self) -> u64 {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{
-    Again, Attempt, Classify, Mark, Recover, Replay, RequestContext, ResponseContext, Verdict,
+    Again, Attempt, Classify, Deadline, Mark, Recover, Repeatable, Replay, RequestContext,
+    ResponseContext, Verdict,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -13,46 +14,110 @@ use tracing::Span;
 use crate::budget::RetryToken;
 use crate::event::Stop;
 use crate::service::Template;
+use crate::shared::Shared;
+use crate::span;
 use crate::state::Attempts;
 
-pub(crate) struct Course<S, P, Kept, Sent> {
+pub(crate) struct Course<S, P, Kept> {
     template: Arc<Template<S, P>>,
     kept: Option<Kept>,
+    facts: Facts,
+    /// Nothing in the first attempt of a call that no time is kept of, and nobody looks at: most calls never have it.
+    more: Option<More>,
+}
+
+/// What is known of a request before it is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) repeatable: bool,
+    pub(crate) retried_above: bool,
+}
+
+/// What a call has that has failed, that time is kept of, or that somebody looks at.
+struct More {
     attempts: Attempts,
-    ahead: Option<Ahead<Sent>>,
-    /// The span of a retry; the first attempt has none of its own.
+    /// That of the attempt that runs, if anybody wants to see it.
     span: Option<Span>,
 }
 
+/// What only some calls have at their start.
+#[derive(Default)]
+pub(crate) struct Start {
+    /// When the call started, if time is kept of it.
+    pub(crate) at: Option<Instant>,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) span: Option<Span>,
+}
+
 /// A retry that was decided, and not sent yet.
-struct Ahead<Sent> {
+pub(crate) struct Ahead<Sent> {
     request: Sent,
     token: RetryToken,
-    delay: Duration,
+    pub(crate) delay: Duration,
     previous: Verdict,
 }
 
-impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
+impl Facts {
+    #[inline(always)]
+    pub(crate) fn of<P, Req>(protocol: &P, request: &Req) -> Self
+    where
+        P: Repeatable<Req> + RequestContext<Req>,
+    {
+        Self {
+            repeatable: protocol.repeatable(request),
+            retried_above: protocol.is_retry(request),
+        }
+    }
+}
+
+impl More {
+    fn new(facts: Facts, start: Start) -> Self {
+        Self {
+            attempts: Attempts {
+                retries: 0,
+                waited: Duration::ZERO,
+                started: start.at,
+                attempt_started: start.at,
+                deadline: start.deadline,
+                repeatable: facts.repeatable,
+                retried_above: facts.retried_above,
+            },
+            span: start.span,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn in_span<R>(&self, poll: impl FnOnce() -> R) -> R {
+        span::within(self.span.as_ref(), poll)
+    }
+}
+
+impl<S, P, Kept> Course<S, P, Kept> {
     #[inline(always)]
     pub(crate) const fn new(
         template: Arc<Template<S, P>>,
         kept: Option<Kept>,
-        attempts: Attempts,
+        facts: Facts,
     ) -> Self {
         Self {
             template,
             kept,
-            attempts,
-            ahead: None,
-            span: None,
+            facts,
+            more: None,
         }
+    }
+
+    pub(crate) fn started(mut self, start: Start) -> Self {
+        self.more = Some(More::new(self.facts, start));
+        self
     }
 
     #[inline(always)]
     pub(crate) fn in_span<R>(&self, poll: impl FnOnce() -> R) -> R {
-        match &self.span {
+        match &self.more {
             None => poll(),
-            Some(span) => span.in_scope(poll),
+            Some(more) => more.in_span(poll),
         }
     }
 
@@ -67,119 +132,106 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
     /// The call has succeeded.
     #[inline(always)]
     pub(crate) fn succeeded(&self) {
-        if self.attempts.retries == 0 && self.attempts.started.is_none() {
-            self.template.retry.0.budget.succeeded();
-        } else {
-            self.succeeded_at_last();
+        match &self.more {
+            None => self.template.retry.0.budget.succeeded(),
+            Some(more) => self.succeeded_at_last(&more.attempts),
         }
     }
 
     #[cold]
-    fn succeeded_at_last(&self) {
+    fn succeeded_at_last(&self, attempts: &Attempts) {
         let shared = &self.template.retry.0;
-        if self.attempts.retries == 0 {
+        if attempts.retries == 0 {
             shared.budget.succeeded();
         } else {
             shared.budget.retry_succeeded();
         }
-        self.note_time();
-    }
-
-    /// An attempt of a call with a deadline has ended: how fast an answer can be.
-    fn note_time(&self) {
-        if let (Some(since), Some(_)) = (self.attempts.attempt_started, self.attempts.deadline) {
-            let taken = Instant::now().saturating_duration_since(since);
-            self.template.retry.0.note_time(taken);
-        }
+        note_time(shared, attempts);
     }
 
     /// An attempt did not succeed: says whether there is another, and gets it ready.
-    #[cold]
-    pub(crate) fn plan<Req, T, E>(&mut self, verdict: Verdict, result: &mut Result<T, E>) -> bool
+    pub(crate) fn plan<Req, T, E>(
+        &mut self,
+        verdict: Verdict,
+        result: &mut Result<T, E>,
+    ) -> Option<Ahead<P::Sent>>
     where
-        P: Classify<T, E> + Replay<Req, Kept = Kept, Sent = Sent> + Recover<E, Sent>,
+        P: Classify<T, E> + Replay<Req, Kept = Kept> + Recover<E, P::Sent>,
     {
-        self.note_time();
-        match self.prepare::<Req, _, _>(verdict, result) {
-            Ok(()) => true,
+        let again = self.template.protocol.again(result.as_ref());
+        match self.prepare::<Req, E>(verdict, again, result.as_mut().err()) {
+            Ok(ahead) => Some(ahead),
             Err(why) => {
                 self.stop(why);
-                false
+                None
             }
         }
     }
 
-    fn prepare<Req, T, E>(
+    fn prepare<Req, E>(
         &mut self,
         verdict: Verdict,
-        result: &mut Result<T, E>,
-    ) -> Result<(), Option<Stop>>
+        again: Again,
+        error: Option<&mut E>,
+    ) -> Result<Ahead<P::Sent>, Option<Stop>>
     where
-        P: Classify<T, E> + Replay<Req, Kept = Kept, Sent = Sent> + Recover<E, Sent>,
+        P: Replay<Req, Kept = Kept> + Recover<E, P::Sent>,
     {
+        let facts = self.facts;
+        let more = self
+            .more
+            .get_or_insert_with(|| More::new(facts, Start::default()));
         let Template {
             retry, protocol, ..
         } = &*self.template;
-        let again = protocol.again(result.as_ref());
+        note_time(&retry.0, &more.attempts);
         if again == Again::No {
             return Err(None);
         }
-        let call = Attempts {
-            // Whatever gives the request back has not sent it; what does not is looked at again below.
-            repeatable: self.attempts.repeatable || (P::MAY && result.is_err()),
-            ..self.attempts
-        };
-        let (delay, token) = retry.0.next(&call, again, Instant::now())?;
-        let request = match result
-            .as_mut()
-            .err()
-            .and_then(|error| protocol.recover(error))
-        {
+        // Whoever gives the request back has not sent it. Whether the error does is not asked before all else is settled.
+        more.attempts.repeatable = facts.repeatable || (P::MAY && error.is_some());
+        let (delay, token) = retry.0.next(&more.attempts, again, Instant::now())?;
+        let request = match error.and_then(|error| protocol.recover(error)) {
             Some(unsent) => unsent,
-            None if self.attempts.repeatable || again == Again::NotSent => {
+            None if !facts.repeatable && again != Again::NotSent => {
+                return Err(Some(Stop::NotRepeatable));
+            }
+            None => {
                 let kept = self.kept.as_mut().ok_or(Stop::NotReplayable)?;
                 protocol.replay(kept).ok_or(Stop::NotReplayable)?
             }
-            None => return Err(Some(Stop::NotRepeatable)),
         };
-        let number = self.attempts.retries.saturating_add(1);
+        let number = more.attempts.retries.saturating_add(1);
         retry.0.tell_retry(number, delay, verdict);
-        self.ahead = Some(Ahead {
+        Ok(Ahead {
             request,
             token,
             delay,
             previous: verdict,
-        });
-        Ok(())
+        })
     }
 
     fn stop(&self, why: Option<Stop>) {
         if let Some(why) = why {
-            let retries = self.attempts.retries;
+            let retries = self.more.as_ref().map_or(0, |more| more.attempts.retries);
             self.template.retry.0.tell_stop(retries, why);
         }
     }
 
     /// The service was not ready for the attempt, or not in time.
-    pub(crate) fn not_ready(&mut self) {
-        self.ahead = None;
+    pub(crate) fn not_ready(&self) {
         self.stop(Some(Stop::NotReady));
     }
 
-    /// How long the next attempt waits.
-    pub(crate) fn delay(&self) -> Duration {
-        let delay = self.ahead.as_ref().map(|ahead| ahead.delay);
-        delay.unwrap_or_default()
-    }
-
     /// When the last attempt must have started, if there is such a time, less the wait before it.
-    pub(crate) fn end(&self) -> Option<Instant> {
-        let deadline = self.attempts.deadline.map(|deadline| deadline.instant());
+    pub(crate) fn end(&self, delay: Duration) -> Option<Instant> {
+        let attempts = &self.more.as_ref()?.attempts;
+        let deadline = attempts.deadline.map(|deadline| deadline.instant());
         let total = self.template.retry.0.policy.total;
-        let total = self.attempts.started.zip(total);
+        let total = attempts.started.zip(total);
         let total = total.and_then(|(started, total)| started.checked_add(total));
         let end = deadline.into_iter().chain(total).min()?;
-        Some(end.checked_sub(self.delay()).unwrap_or(end))
+        Some(end.checked_sub(delay).unwrap_or(end))
     }
 
     pub(crate) fn discard<T>(&self, answer: T) -> P::Discard
@@ -198,7 +250,7 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
     }
 
     /// Sends the retry that was decided, through a service that is ready.
-    pub(crate) fn send(&mut self, service: &mut S) -> Option<S::Future>
+    pub(crate) fn send<Sent>(&mut self, ahead: Ahead<Sent>, service: &mut S) -> S::Future
     where
         S: Service<Sent>,
         P: RequestContext<Sent>,
@@ -208,11 +260,15 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
             token,
             delay,
             previous,
-        } = self.ahead.take()?;
+        } = ahead;
+        let facts = self.facts;
+        let more = self
+            .more
+            .get_or_insert_with(|| More::new(facts, Start::default()));
         let Template {
             retry, protocol, ..
         } = &*self.template;
-        let attempts = &mut self.attempts;
+        let attempts = &mut more.attempts;
         attempts.retries = attempts.retries.saturating_add(1);
         attempts.waited = delay;
         if attempts.deadline.is_some() {
@@ -228,15 +284,14 @@ impl<S, P, Kept, Sent> Course<S, P, Kept, Sent> {
             protocol.stamp(&mut request, Mark::Retry(attempt.index));
         }
         token.sent();
-        let span = tracing::debug_span!(
-            target: "buttress::retry",
-            "retry",
-            name = %retry.name(),
-            http.request.resend_count = attempt.index,
-            why = ?previous,
-        );
-        let sent = span.in_scope(|| service.call(request));
-        self.span = (!span.is_disabled()).then_some(span);
-        Some(sent)
+        more.span = span::of_retry(retry.name(), &attempt);
+        span::within(more.span.as_ref(), || service.call(request))
+    }
+}
+
+/// An attempt of a call with a deadline has ended: how fast an answer can be.
+fn note_time(shared: &Shared, attempts: &Attempts) {
+    if let (Some(since), Some(_)) = (attempts.attempt_started, attempts.deadline) {
+        shared.note_time(Instant::now().saturating_duration_since(since));
     }
 }

@@ -6,12 +6,13 @@ use std::task::{Context, Poll, ready};
 
 use buttress_core::{Classify, Recover, Replay, RequestContext, ResponseContext, Verdict};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep, sleep_until};
 use tower_service::Service;
 
-use crate::course::Course;
+use self::between::{Between, Step};
+use crate::course::{Course, Facts, Start};
 use crate::service::Template;
-use crate::state::Attempts;
+
+mod between;
 
 pin_project! {
     /// The future of a call that may be tried again.
@@ -26,28 +27,18 @@ pin_project! {
         P: ResponseContext<S::Response>,
     {
         #[pin]
-        stage: Stage<
-            S::Future,
-            <P as ResponseContext<S::Response>>::Discard,
-            S,
-            Result<S::Response, S::Error>,
-        >,
-        course: Course<S, P, <P as Replay<Req>>::Kept, <P as Replay<Req>>::Sent>,
+        stage: Stage<S::Future, Between<S, P, <P as Replay<Req>>::Sent>>,
+        course: Course<S, P, <P as Replay<Req>>::Kept>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<F, D, S, A> {
+    enum Stage<F, B> {
         // An attempt runs.
         Calling { #[pin] attempt: F },
-        // The next attempt wants a service that is ready. The answer is kept until there is one, or the time is over.
-        Readying { service: Option<S>, answer: Option<A>, #[pin] limit: Option<Sleep> },
-        // The answer is read to its end, so that its connection can be used again.
-        Discarding { #[pin] discard: D, service: Option<S> },
-        // The wait before the next attempt.
-        Waiting { #[pin] sleep: Sleep },
-        Over,
+        // None does.
+        Idle { #[pin] between: B },
     }
 }
 
@@ -61,11 +52,27 @@ where
         attempt: S::Future,
         template: Arc<Template<S, P>>,
         kept: Option<<P as Replay<Req>>::Kept>,
-        attempts: Attempts,
+        facts: Facts,
     ) -> Self {
         Self {
             stage: Stage::Calling { attempt },
-            course: Course::new(template, kept, attempts),
+            course: Course::new(template, kept, facts),
+        }
+    }
+
+    // A future of its own making: one that is changed after it was made would be copied by every call.
+    /// The same with what only some calls have at their start.
+    #[cold]
+    pub(crate) fn started(
+        attempt: S::Future,
+        template: Arc<Template<S, P>>,
+        kept: Option<<P as Replay<Req>>::Kept>,
+        facts: Facts,
+        start: Start,
+    ) -> Self {
+        Self {
+            stage: Stage::Calling { attempt },
+            course: Course::new(template, kept, facts).started(start),
         }
     }
 }
@@ -83,22 +90,19 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            if let StageProjection::Calling { attempt } = this.stage.as_mut().project() {
-                let mut result = ready!(this.course.in_span(|| attempt.poll(cx)));
-                let verdict = this.course.classify(result.as_ref());
+            let course = &mut *this.course;
+            let next = if let StageProjection::Calling { attempt } = this.stage.as_mut().project() {
+                let result = ready!(course.in_span(|| attempt.poll(cx)));
+                let verdict = course.classify(result.as_ref());
                 if verdict == Verdict::Success {
-                    this.course.succeeded();
+                    course.succeeded();
                     return Poll::Ready(result);
                 }
-                if !this.course.plan::<Req, _, _>(verdict, &mut result) {
-                    return Poll::Ready(result);
-                }
-                let service = Some(this.course.service());
-                this.stage.set(Stage::readying(service, Some(result)));
-            }
-            let ended = ready!(between::<S, P, Req>(this.stage.as_mut(), this.course, cx));
-            if let Some(result) = ended {
-                this.stage.set(Stage::Over);
+                failed::<S, P, Req>(this.stage.as_mut(), course, verdict, result, cx)
+            } else {
+                go_on::<S, P, Req>(this.stage.as_mut(), course, cx)
+            };
+            if let Some(result) = ready!(next) {
                 return Poll::Ready(result);
             }
         }
@@ -108,22 +112,51 @@ where
 /// The stage of a call.
 type StageOf<S, P, Req> = Stage<
     <S as Service<<P as Replay<Req>>::Sent>>::Future,
-    <P as ResponseContext<<S as Service<<P as Replay<Req>>::Sent>>::Response>>::Discard,
-    S,
-    Result<
-        <S as Service<<P as Replay<Req>>::Sent>>::Response,
-        <S as Service<<P as Replay<Req>>::Sent>>::Error,
-    >,
+    Between<S, P, <P as Replay<Req>>::Sent>,
 >;
 
-type CourseOf<S, P, Req> = Course<S, P, <P as Replay<Req>>::Kept, <P as Replay<Req>>::Sent>;
+type CourseOf<S, P, Req> = Course<S, P, <P as Replay<Req>>::Kept>;
 
 type ResultOf<S, R> = Result<<S as Service<R>>::Response, <S as Service<R>>::Error>;
+
+/// An attempt has failed. Ready with a result when there is no other, with nothing when one runs.
+#[cold]
+#[inline(never)]
+fn failed<S, P, Req>(
+    mut stage: Pin<&mut StageOf<S, P, Req>>,
+    course: &mut CourseOf<S, P, Req>,
+    verdict: Verdict,
+    mut result: ResultOf<S, <P as Replay<Req>>::Sent>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<ResultOf<S, <P as Replay<Req>>::Sent>>>
+where
+    P: Replay<Req> + RequestContext<<P as Replay<Req>>::Sent>,
+    P: Classify<S::Response, S::Error> + ResponseContext<S::Response>,
+    P: Recover<S::Error, <P as Replay<Req>>::Sent>,
+    S: Service<<P as Replay<Req>>::Sent> + Clone,
+{
+    let Some(ahead) = course.plan::<Req, _, _>(verdict, &mut result) else {
+        return Poll::Ready(Some(result));
+    };
+    let mut service = course.service();
+    // Where nothing is to be waited for nothing need be kept.
+    if result.is_err()
+        && ahead.delay.is_zero()
+        && let Poll::Ready(Ok(())) = service.poll_ready(cx)
+    {
+        let attempt = course.send(ahead, &mut service);
+        stage.set(Stage::Calling { attempt });
+        return Poll::Ready(None);
+    }
+    let between = Between::new(ahead, service, result, course);
+    stage.set(Stage::Idle { between });
+    go_on::<S, P, Req>(stage, course, cx)
+}
 
 /// Goes from one attempt to the next. Ready with a result when there is no next one, with nothing when it runs.
 #[cold]
 #[inline(never)]
-fn between<S, P, Req>(
+fn go_on<S, P, Req>(
     mut stage: Pin<&mut StageOf<S, P, Req>>,
     course: &mut CourseOf<S, P, Req>,
     cx: &mut Context<'_>,
@@ -133,109 +166,15 @@ where
     P: ResponseContext<S::Response>,
     S: Service<<P as Replay<Req>>::Sent> + Clone,
 {
-    loop {
-        let next = match stage.as_mut().project() {
-            StageProjection::Readying {
-                service,
-                answer,
-                limit,
-            } => {
-                if let Err(last) = ready!(make_ready(service, answer, limit, course, cx)) {
-                    return Poll::Ready(Some(last));
-                }
-                go_on::<S, P, Req>(service, answer.take(), course)
-            }
-            StageProjection::Discarding { discard, service } => {
-                ready!(discard.poll(cx));
-                match service.take() {
-                    None => Stage::Waiting {
-                        sleep: sleep(course.delay()),
-                    },
-                    service => Stage::readying(service, None),
-                }
-            }
-            StageProjection::Waiting { sleep } => {
-                ready!(sleep.poll(cx));
-                Stage::readying(Some(course.service()), None)
-            }
-            StageProjection::Calling { .. } => return Poll::Ready(None),
-            StageProjection::Over => return Poll::Pending,
-        };
-        stage.set(next);
-    }
-}
-
-/// Waits until the service is ready; while there is an answer in hand, no longer than the time allows. Fails with that answer.
-fn make_ready<S, P, K, R>(
-    service: &mut Option<S>,
-    answer: &mut Option<ResultOf<S, R>>,
-    mut limit: Pin<&mut Option<Sleep>>,
-    course: &mut Course<S, P, K, R>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), ResultOf<S, R>>>
-where
-    S: Service<R>,
-{
-    let Some(service) = service else {
-        return Poll::Pending;
+    let StageProjection::Idle { between } = stage.as_mut().project() else {
+        return Poll::Ready(None);
     };
-    let error = match service.poll_ready(cx) {
-        Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-        Poll::Ready(Err(error)) => Err(error),
-        Poll::Pending => {
-            let (Some(end), true) = (course.end(), answer.is_some()) else {
-                return Poll::Pending;
-            };
-            if limit.is_none() {
-                limit.set(Some(sleep_until(end)));
-            }
-            let over = limit.as_mut().as_pin_mut();
-            ready!(over.map_or(Poll::Pending, |limit| limit.poll(cx)));
-            match answer.take() {
-                Some(answer) => answer,
-                None => return Poll::Pending,
-            }
+    match ready!(between.poll(course, cx)) {
+        Ok(attempt) => {
+            stage.set(Stage::Calling { attempt });
+            Poll::Ready(None)
         }
-    };
-    course.not_ready();
-    Poll::Ready(Err(answer.take().unwrap_or(error)))
-}
-
-/// What follows once the service is ready: the answer is discarded, the wait begins, or the attempt.
-fn go_on<S, P, Req>(
-    service: &mut Option<S>,
-    answer: Option<ResultOf<S, <P as Replay<Req>>::Sent>>,
-    course: &mut CourseOf<S, P, Req>,
-) -> StageOf<S, P, Req>
-where
-    P: Replay<Req> + RequestContext<<P as Replay<Req>>::Sent>,
-    P: ResponseContext<S::Response>,
-    S: Service<<P as Replay<Req>>::Sent>,
-{
-    let waits = !course.delay().is_zero();
-    match answer {
-        Some(Ok(answer)) => Stage::Discarding {
-            discard: course.discard(answer),
-            // While it waits it must hold nothing that it has reserved.
-            service: service.take().filter(|_| !waits),
-        },
-        Some(Err(_)) if waits => Stage::Waiting {
-            sleep: sleep(course.delay()),
-        },
-        _ => match service.as_mut().and_then(|service| course.send(service)) {
-            Some(attempt) => Stage::Calling { attempt },
-            None => Stage::Over,
-        },
-    }
-}
-
-impl<F, D, S, A> Stage<F, D, S, A> {
-    const fn readying(service: Option<S>, answer: Option<A>) -> Self {
-        Self::Readying {
-            service,
-            answer,
-            limit: None,
-        }
+        Err(last) => Poll::Ready(Some(last)),
     }
 }
 
@@ -247,10 +186,12 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
             Stage::Calling { .. } => "calling",
-            Stage::Readying { .. } => "readying",
-            Stage::Discarding { .. } => "discarding",
-            Stage::Waiting { .. } => "waiting",
-            Stage::Over => "over",
+            Stage::Idle { between } => match between.step() {
+                Step::Ready => "readying",
+                Step::Leave | Step::Discard => "discarding",
+                Step::Wait => "waiting",
+                Step::Over => "over",
+            },
         };
         f.debug_tuple("RetryFuture").field(&stage).finish()
     }

@@ -12,6 +12,7 @@ mod run;
 mod service;
 mod shared;
 mod snapshot;
+mod span;
 mod state;
 mod tailored;
 

@@ -1,15 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use buttress_core::{Classify, Mark, Recover, Repeatable, Replay, RequestContext, ResponseContext};
+use buttress_core::{
+    Classify, Deadline, Mark, Recover, Repeatable, Replay, RequestContext, ResponseContext,
+};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::course::{Facts, Start};
 use crate::future::RetryFuture;
 use crate::handle::Retry;
-use crate::state::Attempts;
+use crate::span;
 
 /// The service of [`RetryBudgetLayer`](crate::RetryBudgetLayer).
 ///
@@ -26,15 +28,19 @@ pub(crate) struct Template<S, P> {
     pub(crate) retry: Retry,
     pub(crate) protocol: P,
     pub(crate) service: S,
+    /// Whether calls do more than to be counted before they are sent: one look instead of one for each setting.
+    has_preamble: bool,
 }
 
 impl<S: Clone, P> RetryService<S, P> {
     pub(crate) fn new(inner: S, retry: Retry, protocol: P) -> Self {
         let service = inner.clone();
+        let has_preamble = retry.0.wants_key || retry.0.policy.total.is_some();
         let template = Template {
             retry,
             protocol,
             service,
+            has_preamble,
         };
         Self {
             inner,
@@ -61,30 +67,53 @@ where
     }
 
     #[inline(always)]
-    fn call(&mut self, mut request: Req) -> Self::Future {
+    fn call(&mut self, request: Req) -> Self::Future {
         let Template {
             retry, protocol, ..
         } = &*self.template;
         let shared = &*retry.0;
         shared.budget.requested();
+        let deadline = RequestContext::<Req>::deadline(protocol, &request);
+        if self.template.has_preamble || deadline.is_some() || span::may_be_seen() {
+            return self.call_with_preamble(request, deadline);
+        }
+        let facts = Facts::of(protocol, &request);
+        let (sent, kept) = protocol.prepare(request, &shared.memory);
+        let attempt = self.inner.call(sent);
+        RetryFuture::new(attempt, Arc::clone(&self.template), kept, facts)
+    }
+}
+
+impl<S, P> RetryService<S, P> {
+    /// Gives the request its key, notes when the call started, makes its span: each where it is wanted.
+    #[cold]
+    #[inline(never)]
+    fn call_with_preamble<Req>(
+        &mut self,
+        mut request: Req,
+        deadline: Option<Deadline>,
+    ) -> RetryFuture<S, P, Req>
+    where
+        P: Replay<Req> + Repeatable<Req> + RequestContext<Req> + ResponseContext<S::Response>,
+        S: Service<<P as Replay<Req>>::Sent>,
+    {
+        let Template {
+            retry, protocol, ..
+        } = &*self.template;
+        let shared = &*retry.0;
         if shared.wants_key {
             protocol.stamp(&mut request, Mark::IdempotencyKey(shared.key()));
         }
-        let deadline = RequestContext::<Req>::deadline(protocol, &request);
         let timed = deadline.is_some() || shared.policy.total.is_some();
-        let started = timed.then(Instant::now);
-        let attempts = Attempts {
-            retries: 0,
-            waited: Duration::ZERO,
-            started,
-            attempt_started: started,
+        let start = Start {
+            at: timed.then(Instant::now),
             deadline,
-            repeatable: protocol.repeatable(&request),
-            retried_above: protocol.is_retry(&request),
+            span: span::of_first(shared.name),
         };
+        let facts = Facts::of(protocol, &request);
         let (sent, kept) = protocol.prepare(request, &shared.memory);
-        let inner = self.inner.call(sent);
-        RetryFuture::new(inner, Arc::clone(&self.template), kept, attempts)
+        let attempt = span::within(start.span.as_ref(), || self.inner.call(sent));
+        RetryFuture::started(attempt, Arc::clone(&self.template), kept, facts, start)
     }
 }
 

@@ -67,7 +67,7 @@ impl Shared {
         let delay = self
             .policy
             .next(call, again, now, self.fastest(), &self.random)?;
-        let token = self.budget.try_retry().ok_or(Stop::Budget)?;
+        let token = self.budget.try_retry_at(now).ok_or(Stop::Budget)?;
         Ok((delay, token))
     }
 

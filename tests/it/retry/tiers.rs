@@ -23,11 +23,7 @@ use crate::support::serve;
 
 /// Three retries, as often as anybody wants: here it is the marks that bound them.
 fn retry(announces: bool) -> Retry {
-    let budget = RetryBudget::builder("unbounded")
-        .ratio(1.0)
-        .refund_successful_retries()
-        .build();
-    // The budget is full at three retries for a client that has done nothing: each tier gets a layer that has done something.
+    let budget = RetryBudget::sliding(1.0, Duration::from_secs(600));
     (0..100).for_each(|_| budget.requested());
     Retry::builder("tier")
         .backoff(Backoff::constant(Duration::ZERO))

@@ -1,7 +1,9 @@
 //! Retries through their public face, around plain services.
 
+mod readiness;
 mod requests;
 mod run;
+mod spans;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

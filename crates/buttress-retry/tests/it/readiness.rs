@@ -1,0 +1,91 @@
+//! Services that are not ready, and answers that are in the way of that.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use buttress_core::Verdict;
+use buttress_retry::{Backoff, Jitter, Retry, Stop};
+use buttress_sync::Mutex;
+use tokio::time::{Instant, timeout};
+use tower::{Layer, Service, ServiceExt};
+
+use super::SECOND;
+
+/// Has one place, which an answer holds until it is dropped.
+#[derive(Clone, Default)]
+struct OnePlace {
+    place: Arc<Place>,
+    permit: Option<Arc<()>>,
+}
+
+#[derive(Default)]
+struct Place {
+    /// Held twice while somebody is inside.
+    token: Arc<()>,
+    calls: Mutex<u32>,
+}
+
+/// Whoever has it is inside.
+#[derive(Debug)]
+struct Inside(#[expect(dead_code, reason = "it is held, and no more")] Arc<()>);
+
+impl Service<u32> for OnePlace {
+    type Response = Inside;
+    type Error = std::io::Error;
+    type Future = Ready<Result<Inside, std::io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
+        if self.permit.is_none() {
+            if Arc::strong_count(&self.place.token) > 1 {
+                return Poll::Pending;
+            }
+            self.permit = Some(Arc::clone(&self.place.token));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        *self.place.calls.lock() += 1;
+        ready(Ok(Inside(self.permit.take().unwrap())))
+    }
+}
+
+/// Every answer is a failure.
+fn failure(_: Result<&Inside, &std::io::Error>) -> Verdict {
+    Verdict::Failure
+}
+
+fn retry(wait: Duration) -> Retry {
+    let backoff = Backoff::constant(wait).jitter(Jitter::None);
+    Retry::builder("one-place").backoff(backoff).build()
+}
+
+/// With the answer still in hand the call would wait for itself for ever.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_holds_what_the_next_attempt_needs_is_dropped_first() {
+    for wait in [Duration::ZERO, SECOND] {
+        let service = OnePlace::default();
+        let retry = retry(wait);
+        let stack = retry.layer().classify(failure).layer(service.clone());
+        let answer = timeout(60 * SECOND, stack.oneshot(1)).await;
+        assert!(answer.expect("it waits for itself").is_ok());
+        assert_eq!(*service.place.calls.lock(), 4, "after {wait:?}");
+    }
+}
+
+/// Where the time has an end the answer is kept until then: it is the answer if no service gets ready.
+#[tokio::test(start_paused = true)]
+async fn with_a_total_time_the_last_answer_is_kept_until_a_service_is_ready() {
+    let service = OnePlace::default();
+    let builder = Retry::builder("one-place").total_time(SECOND);
+    let retry = builder.backoff(Backoff::constant(SECOND / 10)).build();
+    let stack = retry.layer().classify(failure).layer(service.clone());
+    let start = Instant::now();
+    let answer = stack.oneshot(1).await;
+    assert!(answer.is_ok() && start.elapsed() <= SECOND + SECOND / 100);
+    assert_eq!(*service.place.calls.lock(), 1);
+    assert_eq!(retry.snapshot().stopped(Stop::NotReady), 1);
+    assert_eq!(retry.snapshot().budget.total_retries, 0);
+}
