@@ -22,7 +22,7 @@ use tower::{ServiceBuilder, ServiceExt};
 /// Every other call fails, with a large answer.
 async fn every_other(calls: Arc<AtomicUsize>) -> Response<AxumBody> {
     let mut response = Response::new(AxumBody::from(vec![b'.'; 100_000]));
-    if calls.fetch_add(1, SeqCst) % 2 == 0 {
+    if calls.fetch_add(1, SeqCst).is_multiple_of(2) {
         *response.status_mut() = StatusCode::BAD_GATEWAY;
     }
     response

@@ -19,10 +19,11 @@ use tower::{Layer, Service, ServiceExt};
 use super::{flaky, quick};
 
 type Sent = Request<Replayed<Full<Bytes>>>;
+type Connection = http1::SendRequest<Replayed<Full<Bytes>>>;
 
 /// One connection after the other: the next one is used when the last is gone.
 #[derive(Clone)]
-struct Connections(Arc<Mutex<Vec<http1::SendRequest<Replayed<Full<Bytes>>>>>>);
+struct Connections(Arc<Mutex<Vec<Connection>>>);
 
 #[derive(Debug)]
 struct Unsent(TrySendError<Sent>);
@@ -55,12 +56,7 @@ impl Service<Sent> for Connections {
     }
 }
 
-async fn connect(
-    address: SocketAddr,
-) -> (
-    http1::SendRequest<Replayed<Full<Bytes>>>,
-    tokio::task::JoinHandle<()>,
-) {
+async fn connect(address: SocketAddr) -> (Connection, tokio::task::JoinHandle<()>) {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (sender, connection) = http1::handshake(stream).await.unwrap();
     let driver = tokio::spawn(async move { drop(connection.await) });

@@ -3,7 +3,6 @@
 mod readiness;
 mod requests;
 mod run;
-mod spans;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

@@ -1,17 +1,16 @@
-//! What those see who look at the spans.
+//! What those see who look at the spans. A program of its own: whether anybody looks is remembered for all threads of one.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use buttress_core::WidenLayer;
+use buttress_retry::{Backoff, Jitter, Retry};
 use buttress_sync::Mutex;
 use tower::{Layer, ServiceExt, service_fn};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-
-use super::plain;
 
 /// Writes down each span of ours with its fields, and in which of them work was done.
 #[derive(Clone, Default)]
@@ -70,7 +69,9 @@ async fn each_attempt_has_a_span_of_its_own_that_says_why_it_is_there() {
                 .ok_or_else(|| std::io::Error::other("flaky"))
         }
     });
-    let stack = plain().layer().layer(WidenLayer.layer(service));
+    let backoff = Backoff::default().jitter(Jitter::None);
+    let retry = Retry::builder("inventory").backoff(backoff).build();
+    let stack = retry.layer().layer(WidenLayer.layer(service));
     let _listening = tracing::subscriber::set_default(journal.clone());
     stack.oneshot(1).await.unwrap();
     assert_eq!(
