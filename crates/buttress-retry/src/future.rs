@@ -148,7 +148,7 @@ where
         stage.set(Stage::Calling { attempt });
         return Poll::Ready(None);
     }
-    let between = Between::new(ahead, service, result, course);
+    let between = Between::new(ahead, service, result);
     stage.set(Stage::Idle { between });
     go_on::<S, P, Req>(stage, course, cx)
 }

@@ -52,16 +52,9 @@ where
     S: Service<R>,
     P: ResponseContext<S::Response>,
 {
-    pub(super) fn new<K>(
-        ahead: Ahead<R>,
-        service: S,
-        answer: ResultOf<S, R>,
-        course: &Course<S, P, K>,
-    ) -> Self {
-        // Where nothing ends the wait for a service the answer must not be kept meanwhile: it may hold what is waited for.
-        let has_end = course.end(ahead.delay).is_some();
+    pub(super) const fn new(ahead: Ahead<R>, service: S, answer: ResultOf<S, R>) -> Self {
         Self {
-            step: if has_end { Step::Ready } else { Step::Leave },
+            step: Step::Ready,
             ahead: Some(ahead),
             service: Some(service),
             answer: Some(answer),
@@ -172,8 +165,8 @@ where
         }
     }
 
-    /// Waits until the service is ready; while there is an answer in hand, no longer than the time allows. Fails with that
-    /// answer.
+    /// Waits until the service is ready; with an answer in hand, no longer than the time allows, and fails with that answer. Where
+    /// the time has no end that wait does not begin before the answer is gone: it may hold what is waited for.
     fn make_ready<K>(
         &mut self,
         course: &Course<S, P, K>,
@@ -188,6 +181,9 @@ where
                 return Poll::Ready(Ok(()));
             }
             Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending if self.answer.is_some() && course.end(self.delay()).is_none() => {
+                return Poll::Ready(Ok(()));
+            }
             Poll::Pending => {
                 ready!(self.time_is_over(course, cx));
                 match self.answer.take() {

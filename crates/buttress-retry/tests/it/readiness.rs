@@ -89,3 +89,35 @@ async fn with_a_total_time_the_last_answer_is_kept_until_a_service_is_ready() {
     assert_eq!(retry.snapshot().stopped(Stop::NotReady), 1);
     assert_eq!(retry.snapshot().budget.total_retries, 0);
 }
+
+/// Answers once, and fails when it is asked again whether it is ready.
+#[derive(Clone, Default)]
+struct Closing(Arc<Mutex<u32>>);
+
+impl Service<u32> for Closing {
+    type Response = Inside;
+    type Error = std::io::Error;
+    type Future = Ready<Result<Inside, std::io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
+        let closed = *self.0.lock() > 0;
+        let error = || std::io::Error::other("closed");
+        Poll::Ready((!closed).then_some(()).ok_or_else(error))
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        *self.0.lock() += 1;
+        ready(Ok(Inside(Arc::default())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_service_has_broken_down_the_last_answer_is_the_answer() {
+    for wait in [Duration::ZERO, SECOND] {
+        let retry = retry(wait);
+        let stack = retry.layer().classify(failure).layer(Closing::default());
+        assert!(stack.oneshot(1).await.is_ok());
+        assert_eq!(retry.snapshot().stopped(Stop::NotReady), 1);
+        assert_eq!(retry.snapshot().budget.total_retries, 0);
+    }
+}
