@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connections;
+mod deadlines;
 mod tiers;
 mod unsent;
 mod uploads;
