@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use buttress_core::{Again, Classify, Rejected, Verdict};
 use buttress_http::{ByGrpcStatus, ByStatus, retry_after, should_retry};
+use http::header::DATE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::mutation::Chance;
@@ -30,7 +31,14 @@ fn parse(lines: &[u8]) -> HeaderMap {
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;
         Some((name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?))
     });
-    fields.collect()
+    let mut headers: HeaderMap = fields.collect();
+    // Without a date of its own an answer is as old as the clock says, which is another time at each look.
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    if date.is_none_or(|date| httpdate::parse_http_date(date).is_err()) {
+        let date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+        headers.insert(DATE, date);
+    }
+    headers
 }
 
 /// The commonest form, read in another way.

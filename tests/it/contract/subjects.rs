@@ -7,6 +7,7 @@ use std::time::Duration;
 use buttress_bulkhead::{Bulkhead, BulkheadLayer};
 use buttress_circuit_breaker::{CircuitBreaker, State};
 use buttress_core::{Settle, Verdict};
+use buttress_retry::{Backoff, Retry, RetryBudgetLayer};
 use buttress_testkit::{HammerReport, Live, Subject};
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -17,8 +18,12 @@ pub(super) struct Handles {
     pub(super) breaker: CircuitBreaker,
     /// A further bulkhead, as large as the first.
     pub(super) other: Bulkhead,
+    /// Sends again at once what fails, with a budget that is soon spent.
+    pub(super) retry: Retry,
     /// Whether calls may wait in front of the first.
     queues: Cell<bool>,
+    /// Whether what stands further out sees fewer calls than there are attempts.
+    retries_inside: Cell<bool>,
 }
 
 /// The slots of the bulkhead under the hammer, and the places in its queue.
@@ -60,8 +65,19 @@ impl Handles {
             bulkhead: bulkhead(),
             breaker,
             other: bulkhead(),
+            retry: Retry::builder("many-calls")
+                .retries(2)
+                .backoff(Backoff::constant(Duration::ZERO))
+                .build(),
             queues: Cell::new(false),
+            retries_inside: Cell::new(false),
         }
+    }
+
+    /// The layer that retries, further in than another that counts calls.
+    pub(super) fn retry_inside(&self) -> RetryBudgetLayer {
+        self.retries_inside.set(true);
+        self.retry.layer()
     }
 
     /// The layer that lets calls wait.
@@ -77,7 +93,9 @@ impl Handles {
     ) -> Subject<L, Req, T, E, R> {
         let (breaker, queue) = (self.breaker.clone(), self.bulkhead.clone());
         let (bulkhead, other) = (self.bulkhead.clone(), self.other.clone());
+        let retry = self.retry.clone();
         subject
+            .conserves("bytes", move || retry.snapshot().kept_bytes)
             .conserves("slots", move || bulkhead.snapshot().active_calls as usize)
             .conserves("places", move || queue.snapshot().queued_calls as usize)
             .conserves("other slots", move || {
@@ -101,12 +119,23 @@ impl Handles {
         let through_bulkhead =
             bulkhead.success_count + bulkhead.failure_count + bulkhead.neutral_count;
         let through_breaker = breaker.success_count + breaker.failure_count + breaker.neutral_count;
+        let budget = self.retry.snapshot().budget;
+        let attempts = budget.total_requests + budget.total_retries;
         // The inner one of the two, where there are two. The kit makes one call more when all is over.
-        let used = [through_bulkhead, through_breaker]
+        let used = [through_bulkhead, through_breaker, attempts]
             .into_iter()
             .filter(|&count| count > 0);
         let inner_calls = u64::try_from(report.inner_calls).unwrap() + 1;
-        assert_eq!(used.min(), Some(inner_calls), "{report}");
+        if self.retries_inside.get() {
+            assert_eq!(attempts, inner_calls, "{report}");
+            let first = used.min().unwrap();
+            assert_eq!(first, budget.total_requests, "{report}");
+        } else {
+            assert_eq!(used.min(), Some(inner_calls), "{report}");
+        }
+        if attempts > 0 {
+            assert!(budget.total_retries > 0, "nothing was retried: {report}");
+        }
         if through_bulkhead > 0 {
             assert!(peak <= SLOTS as usize, "{report}");
             assert!(
@@ -141,7 +170,7 @@ macro_rules! plain_subject {
 macro_rules! http_subject {
     ($layers:expr) => {
         buttress_testkit::Subject::new($layers)
-            .requests(|| http::Request::new(()))
+            .requests(|| http::Request::new(http_body_util::Empty::<bytes::Bytes>::new()))
             .responses(|live| http::Response::new($crate::contract::subjects::TwoFrames::new(live)))
             .reads(|response, cx| {
                 http_body::Body::poll_frame(response, cx).map(|frame| frame.map(drop))
