@@ -4,6 +4,7 @@ mod bounds;
 mod closures;
 mod places;
 mod queues;
+mod retries;
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
