@@ -1,5 +1,6 @@
 //! Retries over real sockets: bodies that are no `Clone`, uploads, connections, tiers.
 
+mod answers;
 mod bodies;
 mod connections;
 mod deadlines;
