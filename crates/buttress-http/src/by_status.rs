@@ -21,8 +21,9 @@ use crate::{Head, retry_after, should_retry, transport};
 /// | other errors | `Failure` | `Yes` |
 ///
 /// A service that says `x-should-retry: true` or `false` with a status of 400 and above is believed about trying again, whatever
-/// the status. The hint of `Throttled`, `Overloaded` and `Later` is what [`retry_after`] reads. A connection that was never made is known
-/// by `ConnectionRefused` among the sources of the error; with the feature `hyper-util` by what that client says, and with the
+/// the status; what was a success otherwise is `Neutral` with `true`.
+///
+/// The hint of `Throttled`, `Overloaded` and `Later` is what [`retry_after`] reads. A connection that was never made is known by `ConnectionRefused` among the sources of the error; with the feature `hyper-util` by what that client says, and with the
 /// feature `h2` a refused stream is known too.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(
@@ -73,13 +74,13 @@ impl Head<'_> {
     fn trouble(&self) -> (Verdict, Again) {
         let hint = retry_after(self.headers());
         let (verdict, again) = self.by_status(hint);
-        let told = match should_retry(self.headers()) {
-            Some(false) => Again::No,
-            Some(true) if again == Again::No && hint.is_some() => Again::Later(hint),
-            Some(true) if again == Again::No => Again::Yes,
-            _ => again,
-        };
-        (verdict, told)
+        match (should_retry(self.headers()), again, verdict) {
+            (Some(false), ..) => (verdict, Again::No),
+            // What is to be asked for again was no success, whoever's fault that is.
+            (Some(true), Again::No, Verdict::Success) => (Verdict::Neutral, again_after(hint)),
+            (Some(true), Again::No, _) => (verdict, again_after(hint)),
+            _ => (verdict, again),
+        }
     }
 
     fn by_status(&self, hint: Option<Duration>) -> (Verdict, Again) {
@@ -96,6 +97,10 @@ impl Head<'_> {
             _ => (Verdict::Failure, Again::No),
         }
     }
+}
+
+fn again_after(hint: Option<Duration>) -> Again {
+    hint.map_or(Again::Yes, |_| Again::Later(hint))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use buttress_core::ReplayMemory;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Frame;
 
@@ -29,19 +29,38 @@ impl Piece {
         }
     }
 
+    /// How many bytes of the body it is.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Data(data) => data.len(),
             Self::Trailers(_) => 0,
         }
     }
+
+    /// How much of the room it takes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Trailers(trailers) => trailers
+                .iter()
+                .map(|(name, value)| name.as_str().len() + value.len())
+                .sum(),
+        }
+    }
 }
+
+/// Pieces below this are copied together.
+const SMALL: usize = 1024;
 
 /// What is kept of a body, and how far the attempt that runs has played it.
 pub(super) struct Buffer {
     memory: ReplayMemory,
     pieces: Vec<Piece>,
     bytes: usize,
+    /// Of the memory: the bytes, and the trailers.
+    taken: usize,
+    /// Whether the last piece is a copy of our own.
+    copied: bool,
     played: usize,
     played_bytes: usize,
     keeps: bool,
@@ -53,6 +72,8 @@ impl Buffer {
             memory,
             pieces: Vec::new(),
             bytes: 0,
+            taken: 0,
+            copied: false,
             played: 0,
             played_bytes: 0,
             keeps,
@@ -78,15 +99,44 @@ impl Buffer {
         if !self.keeps || empty {
             return;
         }
+        // Trailers have a room of their own: a body that just fits stays one that fits.
+        let most = self.memory.per_request();
         let bytes = self.bytes.saturating_add(piece.len());
-        if bytes > self.memory.per_request() || !self.memory.take(piece.len()) {
+        let taken = self.taken.saturating_add(piece.size());
+        if bytes > most || taken - bytes > most || !self.memory.take(piece.size()) {
             self.stop();
             return;
         }
-        self.pieces.push(piece.clone());
-        self.bytes = bytes;
+        self.push(piece);
+        (self.bytes, self.taken) = (bytes, taken);
         self.played = self.pieces.len();
-        self.played_bytes = bytes;
+        self.played_bytes = self.bytes;
+    }
+
+    /// Copies what is small, and behind the last piece if that is our own copy: a row of tiny pieces would take far more room than
+    /// they have bytes, and a tiny part of a large buffer would keep all of it.
+    fn push(&mut self, piece: &Piece) {
+        let Piece::Data(data) = piece else {
+            return self.pieces.push(piece.clone());
+        };
+        if data.len() >= SMALL {
+            self.copied = false;
+            return self.pieces.push(piece.clone());
+        }
+        let last = if std::mem::replace(&mut self.copied, true) {
+            self.pieces.pop()
+        } else {
+            None
+        };
+        let mut copy = match last {
+            Some(Piece::Data(last)) => last.try_into_mut().unwrap_or_else(|last| {
+                // An attempt has it still in hand.
+                BytesMut::from(last.as_ref())
+            }),
+            _ => BytesMut::with_capacity(SMALL),
+        };
+        copy.extend_from_slice(data);
+        self.pieces.push(Piece::Data(copy.freeze()));
     }
 
     pub(super) const fn rewind(&mut self) {
@@ -103,7 +153,9 @@ impl Buffer {
     fn free_if_done(&mut self) {
         if !self.keeps && self.is_played() {
             self.pieces = Vec::new();
-            self.memory.give_back(std::mem::take(&mut self.bytes));
+            self.bytes = 0;
+            self.copied = false;
+            self.memory.give_back(std::mem::take(&mut self.taken));
             self.rewind();
         }
     }
@@ -119,6 +171,6 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.memory.give_back(self.bytes);
+        self.memory.give_back(self.taken);
     }
 }

@@ -192,7 +192,9 @@ impl<B: Body> Lent<'_, B> {
             return step;
         };
         let (hint, at_end) = match step {
-            Step::End | Step::Failed(_) => (SizeHint::with_exact(0), true),
+            Step::End => (SizeHint::with_exact(0), true),
+            // A body that breaks off is not whole: nobody may take what there is of it for all.
+            Step::Failed(_) => (SizeHint::default(), false),
             _ => (source.size_hint(), source.is_end_stream()),
         };
         // Dropped after the lock is released: it is code of others.

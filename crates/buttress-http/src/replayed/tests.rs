@@ -154,7 +154,7 @@ fn a_body_above_the_room_streams_on_and_is_not_replayed() {
     let mut random = Random(seed());
     for (length, again) in [(ROOM - 1, true), (ROOM, true), (ROOM + 1, false)] {
         let bytes = Bytes::from(vec![7; length]);
-        let memory = ReplayMemory::new(ROOM, ROOM);
+        let memory = ReplayMemory::new(ROOM, 2 * ROOM);
         let sized = chunked(&mut random, &bytes);
         let (_, kept) = KeptRequest::prepare(Request::new(sized), &memory);
         assert_eq!(kept.is_some(), again);
@@ -163,7 +163,8 @@ fn a_body_above_the_room_streams_on_and_is_not_replayed() {
         let (first, kept) = KeptRequest::prepare(Request::new(body), &memory);
         let (mut first, kept) = (first.into_body(), kept.unwrap());
         assert_eq!(read(&mut first, usize::MAX).0, bytes);
-        assert_eq!(memory.used(), if again { length } else { 0 });
+        let trailers = "sum".len() + "1".len();
+        assert_eq!(memory.used(), if again { length + trailers } else { 0 });
         let second = kept.replay();
         assert_eq!(second.is_some(), again);
         if let Some(second) = second {
@@ -197,4 +198,72 @@ fn an_attempt_that_waits_is_woken_when_it_is_superseded() {
     );
     let _second = kept.unwrap().replay().unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
+
+/// A body of tiny parts of one large buffer takes the room of its bytes, and little more.
+// proves: RB-5
+#[test]
+fn a_row_of_tiny_pieces_is_kept_as_one() {
+    let large = Bytes::from(vec![7; 1 << 20]);
+    let pieces = (0..10_000).map(|n| Some(Frame::data(large.slice(n..=n))));
+    let memory = ReplayMemory::new(ROOM, ROOM);
+    let (first, kept) = KeptRequest::prepare(Request::new(Script(pieces.collect())), &memory);
+    let (mut first, kept) = (first.into_body(), kept.unwrap());
+    assert_eq!(read(&mut first, usize::MAX).0.len(), 10_000);
+    assert_eq!(memory.used(), 10_000);
+    let mut second = kept.replay().unwrap().into_body();
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut second).poll_frame(&mut cx) else {
+        panic!("nothing was kept");
+    };
+    assert_eq!(frame.into_data().unwrap().len(), 10_000);
+}
+
+#[test]
+fn trailers_take_room_too() {
+    let memory = ReplayMemory::new(3, ROOM);
+    let script = || Script(VecDeque::from([Some(Frame::trailers(trailers()))]));
+    let (first, kept) = KeptRequest::prepare(Request::new(script()), &memory);
+    assert!(read(&mut first.into_body(), usize::MAX).1.is_some());
+    assert!(kept.unwrap().replay().is_none());
+    assert_eq!(memory.used(), 0);
+}
+
+/// Breaks off after its first frame.
+struct Broken(bool);
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        let first = std::mem::replace(&mut self.0, false);
+        Poll::Ready(Some(if first {
+            Ok(Frame::data(Bytes::from_static(b"hello")))
+        } else {
+            Err(std::io::Error::other("the disk is on fire"))
+        }))
+    }
+}
+
+#[test]
+fn a_body_that_has_broken_off_never_looks_whole() {
+    let memory = ReplayMemory::new(ROOM, ROOM);
+    let (first, kept) = KeptRequest::prepare(Request::new(Broken(true)), &memory);
+    let (mut first, kept) = (first.into_body(), kept.unwrap());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(matches!(
+        Pin::new(&mut first).poll_frame(&mut cx),
+        Poll::Ready(Some(Ok(_)))
+    ));
+    assert!(matches!(
+        Pin::new(&mut first).poll_frame(&mut cx),
+        Poll::Ready(Some(Err(_)))
+    ));
+    assert!(kept.replay().is_none());
+    assert_eq!(first.size_hint().exact(), Some(0), "for it all is over");
+    assert_eq!(first.shared.size_hint(0).exact(), None);
 }
