@@ -23,7 +23,8 @@ use crate::{Head, retry_after, should_retry, transport};
 /// A service that says `x-should-retry: true` or `false` with a status of 400 and above is believed about trying again, whatever
 /// the status; what was a success otherwise is `Neutral` with `true`.
 ///
-/// The hint of `Throttled`, `Overloaded` and `Later` is what [`retry_after`] reads. A connection that was never made is known by `ConnectionRefused` among the sources of the error; with the feature `hyper-util` by what that client says, and with the
+/// The hint of `Throttled`, `Overloaded` and `Later` is what [`retry_after`] reads. A connection that was never made is known by
+/// `ConnectionRefused` among the sources of the error; with the feature `hyper-util` by what that client says, and with the
 /// feature `h2` a refused stream is known too.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(

@@ -147,7 +147,9 @@ impl Backoff {
         let cap = self.cap.as_secs_f64();
         if let Growth::Decorrelated = self.growth {
             let base = base.as_secs_f64();
-            let high = (previous.as_secs_f64() * 3.0).max(base);
+            // Cut before chance, here too.
+            let high = (previous.as_secs_f64() * 3.0).max(base).min(cap);
+            let base = base.min(cap);
             return self.cut(base + (high - base) * unit(random));
         }
         let delay = self

@@ -81,6 +81,9 @@ impl RetryBuilder {
 
     /// Starts no attempt later than this after the first, the wait before it included; no limit by default. Calls read the clock
     /// when there is one.
+    ///
+    /// When the service is not ready in time the last answer is the answer. Only one that was no error, and was given up before the
+    /// wait for a service that was ready then and is not any more, cannot be: that attempt is made late.
     pub const fn total_time(mut self, limit: Duration) -> Self {
         self.config.total = Some(limit);
         self

@@ -54,6 +54,8 @@ pub(crate) struct Ahead<Sent> {
     request: Sent,
     token: RetryToken,
     pub(crate) delay: Duration,
+    /// When it may start.
+    pub(crate) due: Instant,
     previous: Verdict,
 }
 
@@ -184,13 +186,15 @@ impl<S, P, Kept> Course<S, P, Kept> {
         let Template {
             retry, protocol, ..
         } = &*self.template;
-        note_time(&retry.0, &more.attempts);
+        // Of the attempt that is over.
+        more.span = None;
         if again == Again::No {
             return Err(None);
         }
         // Whoever gives the request back has not sent it. Whether the error does is not asked before all else is settled.
         more.attempts.repeatable = facts.repeatable || (P::MAY && error.is_some());
-        let (delay, token) = retry.0.next(&more.attempts, again, Instant::now())?;
+        let now = Instant::now();
+        let (delay, token) = retry.0.next(&more.attempts, again, now)?;
         let request = match error.and_then(|error| protocol.recover(error)) {
             Some(unsent) => unsent,
             None if !facts.repeatable && again != Again::NotSent => {
@@ -207,6 +211,7 @@ impl<S, P, Kept> Course<S, P, Kept> {
             request,
             token,
             delay,
+            due: Deadline::after(now, delay).instant(),
             previous: verdict,
         })
     }
@@ -223,15 +228,15 @@ impl<S, P, Kept> Course<S, P, Kept> {
         self.stop(Some(Stop::NotReady));
     }
 
-    /// When the last attempt must have started, if there is such a time, less the wait before it.
-    pub(crate) fn end(&self, delay: Duration) -> Option<Instant> {
+    /// When the last attempt must have started, if there is such a time.
+    pub(crate) fn end(&self) -> Option<Instant> {
         let attempts = &self.more.as_ref()?.attempts;
-        let deadline = attempts.deadline.map(|deadline| deadline.instant());
-        let total = self.template.retry.0.policy.total;
-        let total = attempts.started.zip(total);
+        let shared = &self.template.retry.0;
+        let deadline = attempts.deadline.map(Deadline::instant);
+        let deadline = deadline.map(|end| end.checked_sub(shared.fastest()).unwrap_or(end));
+        let total = attempts.started.zip(shared.policy.total);
         let total = total.and_then(|(started, total)| started.checked_add(total));
-        let end = deadline.into_iter().chain(total).min()?;
-        Some(end.checked_sub(delay).unwrap_or(end))
+        deadline.into_iter().chain(total).min()
     }
 
     pub(crate) fn discard<T>(&self, answer: T) -> P::Discard
@@ -260,6 +265,7 @@ impl<S, P, Kept> Course<S, P, Kept> {
             token,
             delay,
             previous,
+            ..
         } = ahead;
         let facts = self.facts;
         let more = self
@@ -289,7 +295,7 @@ impl<S, P, Kept> Course<S, P, Kept> {
     }
 }
 
-/// An attempt of a call with a deadline has ended: how fast an answer can be.
+/// An attempt of a call with a deadline has succeeded: how fast an answer can be. A failure may be faster than any answer.
 fn note_time(shared: &Shared, attempts: &Attempts) {
     if let (Some(since), Some(_)) = (attempts.attempt_started, attempts.deadline) {
         shared.note_time(Instant::now().saturating_duration_since(since));

@@ -6,7 +6,7 @@ use buttress_core::Verdict;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A call failed and is sent again.
+    /// A call failed and is to be sent again, unless the service turns out not to be ready for it.
     #[non_exhaustive]
     Retried {
         /// The number of the retry, the first being 1.

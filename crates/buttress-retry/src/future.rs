@@ -140,13 +140,20 @@ where
     };
     let mut service = course.service();
     // Where nothing is to be waited for nothing need be kept.
-    if result.is_err()
-        && ahead.delay.is_zero()
-        && let Poll::Ready(Ok(())) = service.poll_ready(cx)
-    {
-        let attempt = course.send(ahead, &mut service);
-        stage.set(Stage::Calling { attempt });
-        return Poll::Ready(None);
+    if result.is_err() && ahead.delay.is_zero() {
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => {
+                let attempt = course.send(ahead, &mut service);
+                stage.set(Stage::Calling { attempt });
+                return Poll::Ready(None);
+            }
+            // An instance that has failed is never asked again.
+            Poll::Ready(Err(_)) => {
+                course.not_ready();
+                return Poll::Ready(Some(result));
+            }
+            Poll::Pending => {}
+        }
     }
     let between = Between::new(ahead, service, result);
     stage.set(Stage::Idle { between });

@@ -82,8 +82,8 @@ impl<P> RetryBudgetLayer<P> {
     /// Lets `function` take the request out of an error that still holds it, unsent, such as hyper's
     /// `TrySendError::take_message`: it is sent again without a copy, whatever its method and the length of its body.
     ///
-    /// The function is asked only when the call is going to be tried again; an error that is the last answer stays whole, unless
-    /// the function itself found no request in it.
+    /// The function is asked only when the call is going to be tried again. An error that is the last answer stays whole, unless the
+    /// service turns out not to be ready for that attempt.
     #[must_use]
     pub fn recover<E, Sent, F>(self, function: F) -> RetryBudgetLayer<RecoverBy<P, F>>
     where

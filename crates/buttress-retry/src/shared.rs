@@ -114,7 +114,7 @@ impl Shared {
     }
 
     /// Nothing, as long as no answer was seen.
-    fn fastest(&self) -> Duration {
+    pub(crate) fn fastest(&self) -> Duration {
         match self.fastest.load(Ordering::Relaxed) {
             u64::MAX => Duration::ZERO,
             nanos => Duration::from_nanos(nanos),

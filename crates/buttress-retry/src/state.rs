@@ -70,10 +70,8 @@ impl Policy {
             self.backoff.delay(retry, call.waited, least, random)
         };
         match again {
-            Again::Later(hint) => {
-                let own = own(self.throttled_base);
-                hint.map_or(Some(own), |hint| self.backoff.hinted(hint, own, random))
-            }
+            Again::Later(Some(hint)) => self.backoff.hinted(hint, own(Duration::ZERO), random),
+            Again::Later(None) => Some(own(self.throttled_base)),
             _ => Some(own(Duration::ZERO)),
         }
     }

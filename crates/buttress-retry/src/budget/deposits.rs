@@ -1,5 +1,6 @@
 //! The budget that lives on successes: what it lets go is a share of what has worked, and nothing when nothing works.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use buttress_sync::Mutex;
@@ -40,6 +41,10 @@ struct Measured {
     rate: f64,
     /// Until when the floor was paid out.
     floor_paid: Moment,
+    /// The highest cap so far: what may ever be had without a success.
+    highest: u32,
+    /// What a falling cap has taken away, and a rising one gives back.
+    shelved: u32,
 }
 
 /// What stands in the word.
@@ -79,14 +84,9 @@ impl Purse {
         }
     }
 
-    /// A full purse stays full: while it was full, successes have brought more than it could hold.
-    const fn with_cap(self, cap: u32) -> Self {
-        let full = self.tokens >= self.cap;
-        let tokens = if full || self.tokens > cap {
-            cap
-        } else {
-            self.tokens
-        };
+    /// With another cap; `more` of what it may hold then is there already.
+    fn with_cap(self, cap: u32, more: u32) -> Self {
+        let tokens = self.tokens.saturating_add(more).min(cap);
         Self { tokens, cap }
     }
 }
@@ -105,6 +105,8 @@ impl Deposits {
                 requests: 0,
                 rate: 0.0,
                 floor_paid: now,
+                highest: SMALLEST_CAP,
+                shelved: 0,
             }),
             next_look: AtomicU64::new(now.plus(LOOK).nanos()),
         }
@@ -168,7 +170,28 @@ impl Deposits {
         );
         self.next_look
             .store(now.plus(LOOK).nanos(), Ordering::Release);
-        self.change(|purse| Some(purse.with_cap(cap).plus(floor)));
+        self.set_cap(cap, &mut measured);
+        self.change(|purse| Some(purse.plus(floor)));
+    }
+
+    /// A cap that falls takes away what is above it, and gives that back when it rises. One that is higher than ever before lets a
+    /// full bucket grow with it: a client starts with a full one, before anybody knows how large it will be. So all that was ever had
+    /// without a success is the highest cap, however often the rate falls and rises.
+    fn set_cap(&self, cap: u32, measured: &mut Measured) {
+        let growth = cap.saturating_sub(measured.highest);
+        let more = |purse: Purse| {
+            let growth = if purse.tokens >= purse.cap { growth } else { 0 };
+            measured.shelved.saturating_add(growth)
+        };
+        let before = Cell::new(Purse { tokens: 0, cap });
+        self.change(|purse| {
+            before.set(purse);
+            Some(purse.with_cap(cap, more(purse)))
+        });
+        let before = before.get();
+        let had = before.tokens.saturating_add(more(before));
+        measured.shelved = had.saturating_sub(cap);
+        measured.highest = measured.highest.max(cap);
     }
 
     fn change(&self, change: impl Fn(Purse) -> Option<Purse>) -> bool {

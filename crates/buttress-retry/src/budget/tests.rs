@@ -103,6 +103,65 @@ fn in_any_window_the_default_budget_lets_go_no_more_than_successes_cap_and_floor
     assert!(let_go > 1_000 && refused > 1_000);
 }
 
+/// Long pauses, in which the cap falls, and bursts in which it rises and nothing succeeds: none of that brings a retry.
+// proves: RB-1
+#[test]
+fn a_rate_that_falls_and_rises_brings_nothing() {
+    let terms = Terms {
+        deposit: 100,
+        refund: false,
+    };
+    let budget = Deposits::new(terms, Moment::START);
+    let (mut requests, mut now, mut let_go) = (0, Duration::ZERO, 0_u32);
+    let mut largest_cap = 3.0_f64;
+    for _ in 0..20 {
+        for _ in 0..16 {
+            now += 10 * SECOND;
+            let _ = budget.has_some(at(now), || requests);
+        }
+        requests += 1_000;
+        now += SECOND;
+        for _ in 0..1_000 {
+            let_go += u32::from(budget.take(at(now), || requests));
+        }
+        largest_cap = largest_cap.max(budget.cap());
+    }
+    let paid = largest_cap + now.as_secs_f64() / 50.0;
+    assert!(largest_cap > 50.0, "the cap did not rise: {largest_cap}");
+    assert!(
+        f64::from(let_go) <= paid,
+        "{let_go} let go, {paid} paid for"
+    );
+}
+
+/// What a pause takes away is there again after it.
+#[test]
+fn a_pause_costs_nothing() {
+    let terms = Terms {
+        deposit: 100,
+        refund: false,
+    };
+    let budget = Deposits::new(terms, Moment::START);
+    let (mut requests, mut now) = (0, Duration::ZERO);
+    let mut let_go = [0, 0];
+    for let_go in &mut let_go {
+        for _ in 0..60 {
+            now += SECOND;
+            requests += 100;
+            let _ = budget.has_some(at(now), || requests);
+            (0..100).for_each(|_| budget.succeeded());
+        }
+        let free = std::iter::from_fn(|| budget.take(at(now), || requests).then_some(()));
+        *let_go = free.take(40).count();
+        // A pause, with a look at it now and then.
+        for _ in 0..60 {
+            now += 10 * SECOND;
+            let _ = budget.has_some(at(now), || requests);
+        }
+    }
+    assert_eq!(let_go, [40, 40]);
+}
+
 // proves: RB-1
 #[test]
 fn the_cap_is_a_tenth_of_ten_seconds_of_ones_own_requests() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use buttress_core::{RequestContext, ResponseContext};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::course::{Ahead, Course};
@@ -20,11 +20,14 @@ pin_project! {
         P: ResponseContext<S::Response>,
     {
         step: Step,
+        // Whether the next attempt may start as soon as there is a service that is ready.
+        waited: bool,
         // The next attempt, until it is sent.
         ahead: Option<Ahead<R>>,
         // What sends it.
         service: Option<S>,
-        // Kept until there is a service that is ready, where the time for that has an end; then it is the answer.
+        // Kept while it may still be the answer; an answer that is no error only until there is a service that is ready, for what
+        // it stands on is needed elsewhere.
         answer: Option<Result<S::Response, S::Error>>,
         // Reads the answer to its end, so that its connection can be used again.
         #[pin]
@@ -34,6 +37,9 @@ pin_project! {
         timer: Option<Sleep>,
     }
 }
+
+/// How long the end of an answer is waited for, as `buttress-http` does it.
+const LONGEST_READ: Duration = Duration::from_millis(50);
 
 /// What comes next.
 #[derive(Clone, Copy)]
@@ -55,6 +61,7 @@ where
     pub(super) const fn new(ahead: Ahead<R>, service: S, answer: ResultOf<S, R>) -> Self {
         Self {
             step: Step::Ready,
+            waited: false,
             ahead: Some(ahead),
             service: Some(service),
             answer: Some(answer),
@@ -84,14 +91,21 @@ where
                     if let Err(last) = ready!(this.make_ready(course, cx)) {
                         return Poll::Ready(Err(last));
                     }
-                    if this.answer.is_none() {
+                    if *this.waited {
                         return this.send(course);
                     }
                     *this.step = Step::Leave;
                 }
                 Step::Leave => match this.answer.take() {
-                    Some(Ok(answer)) => this.discard(course.discard(answer)),
-                    _ => this.wait_unless_at_once(course),
+                    Some(Ok(answer)) if this.has_time_to_read(course) => {
+                        this.discard(course.discard(answer));
+                    }
+                    answer => {
+                        // Without an end to the wait nobody would ever get it.
+                        let is_error = matches!(answer, Some(Err(_)));
+                        *this.answer = answer.filter(|_| is_error && course.end().is_some());
+                        this.wait_unless_at_once(course);
+                    }
                 },
                 Step::Discard => {
                     if let Some(discard) = this.discard.as_mut().as_pin_mut() {
@@ -137,13 +151,23 @@ where
     where
         S: Clone,
     {
-        let delay = self.delay();
-        if delay.is_zero() {
-            return self.ready_with(course);
+        match self.ahead {
+            Some(ahead) if !ahead.delay.is_zero() => {
+                *self.service = None;
+                // What it took to read the answer is part of the wait.
+                self.timer.set(Some(sleep_until(ahead.due)));
+                *self.step = Step::Wait;
+            }
+            _ => self.ready_with(course),
         }
-        *self.service = None;
-        self.timer.set(Some(sleep(delay)));
-        *self.step = Step::Wait;
+    }
+
+    /// Whether reading an answer to its end cannot make the next attempt late.
+    fn has_time_to_read<K>(&self, course: &Course<S, P, K>) -> bool {
+        let decided = |ahead: &Ahead<R>| ahead.due.checked_sub(ahead.delay);
+        let decided = self.ahead.as_ref().and_then(decided);
+        let times = course.end().zip(decided);
+        times.is_none_or(|(end, decided)| end.saturating_duration_since(decided) >= LONGEST_READ)
     }
 
     fn ready_with<K>(&mut self, course: &Course<S, P, K>)
@@ -151,14 +175,14 @@ where
         S: Clone,
     {
         self.service.get_or_insert_with(|| course.service());
-        *self.step = Step::Ready;
+        (*self.step, *self.waited) = (Step::Ready, true);
     }
 
     fn send<K>(&mut self, course: &mut Course<S, P, K>) -> Poll<Result<S::Future, ResultOf<S, R>>>
     where
         P: RequestContext<R>,
     {
-        *self.step = Step::Over;
+        (*self.step, *self.answer) = (Step::Over, None);
         match (self.ahead.take(), &mut *self.service) {
             (Some(ahead), Some(service)) => Poll::Ready(Ok(course.send(ahead, service))),
             _ => Poll::Pending,
@@ -181,7 +205,7 @@ where
                 return Poll::Ready(Ok(()));
             }
             Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending if self.answer.is_some() && course.end(self.delay()).is_none() => {
+            Poll::Pending if !*self.waited && course.end().is_none() => {
                 return Poll::Ready(Ok(()));
             }
             Poll::Pending => {
@@ -197,9 +221,20 @@ where
         Poll::Ready(Err(self.answer.take().unwrap_or(error)))
     }
 
+    /// When the service must be ready, if there is such a time: the wait that is still to come is taken off.
+    fn last_start<K>(&self, course: &Course<S, P, K>) -> Option<Instant> {
+        let end = course.end()?;
+        let ahead = if *self.waited {
+            Duration::ZERO
+        } else {
+            self.delay()
+        };
+        Some(end.checked_sub(ahead).unwrap_or(end))
+    }
+
     /// Waits for the end of the time in which the service must be ready, if there is one and an answer to give then.
     fn time_is_over<K>(&mut self, course: &Course<S, P, K>, cx: &mut Context<'_>) -> Poll<()> {
-        let (Some(end), true) = (course.end(self.delay()), self.answer.is_some()) else {
+        let (Some(end), true) = (self.last_start(course), self.answer.is_some()) else {
             return Poll::Pending;
         };
         if self.timer.is_none() {

@@ -121,3 +121,53 @@ async fn when_the_service_has_broken_down_the_last_answer_is_the_answer() {
         assert_eq!(retry.snapshot().budget.total_retries, 0);
     }
 }
+
+/// Busy from its first call on, for ten seconds; fails whenever it is called.
+#[derive(Clone)]
+struct Busy {
+    from: Duration,
+    start: Instant,
+    calls: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Service<u32> for Busy {
+    type Response = ();
+    type Error = std::io::Error;
+    type Future = Ready<Result<(), std::io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
+        let now = self.start.elapsed();
+        if now >= self.from && now < 10 * SECOND {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        self.calls.lock().push(self.start.elapsed());
+        ready(Err(std::io::Error::other("no")))
+    }
+}
+
+/// Also when it was ready before the wait, and is not after it.
+#[tokio::test(start_paused = true)]
+async fn an_error_is_the_answer_when_the_service_is_not_ready_in_time() {
+    let start = Instant::now();
+    let service = Busy {
+        from: SECOND / 20,
+        start,
+        calls: Arc::default(),
+    };
+    let builder = Retry::builder("busy").total_time(SECOND);
+    let backoff = Backoff::constant(SECOND / 10).jitter(Jitter::None);
+    let retry = builder.backoff(backoff).build();
+    let layer = retry
+        .layer()
+        .classify(|_: Result<&(), &std::io::Error>| Verdict::Failure);
+    assert!(layer.layer(service.clone()).oneshot(1).await.is_err());
+    assert_eq!(*service.calls.lock(), [Duration::ZERO]);
+    assert!(start.elapsed() <= SECOND + SECOND / 100);
+    assert_eq!(retry.snapshot().stopped(Stop::NotReady), 1);
+    let budget = retry.snapshot().budget;
+    assert_eq!(budget.total_retries, 0, "and the token went back");
+}
