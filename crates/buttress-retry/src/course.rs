@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{
-    Again, Attempt, Classify, Deadline, Mark, Recover, Repeatable, Replay, RequestContext,
-    ResponseContext, Verdict,
+    Again, Attempt, Classify, Deadline, Mark, Recover, Replay, RequestContext, ResponseContext,
+    Verdict,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -18,6 +18,10 @@ use crate::shared::Shared;
 use crate::span;
 use crate::state::Attempts;
 
+mod start;
+
+pub(crate) use self::start::{Facts, Start};
+
 pub(crate) struct Course<S, P, Kept> {
     template: Arc<Template<S, P>>,
     kept: Option<Kept>,
@@ -26,27 +30,11 @@ pub(crate) struct Course<S, P, Kept> {
     more: Option<More>,
 }
 
-/// What is known of a request before it is sent.
-#[derive(Clone, Copy)]
-pub(crate) struct Facts {
-    pub(crate) repeatable: bool,
-    pub(crate) retried_above: bool,
-}
-
 /// What a call has that has failed, that time is kept of, or that somebody looks at.
 struct More {
     attempts: Attempts,
     /// That of the attempt that runs, if anybody wants to see it.
     span: Option<Span>,
-}
-
-/// What only some calls have at their start.
-#[derive(Default)]
-pub(crate) struct Start {
-    /// When the call started, if time is kept of it.
-    pub(crate) at: Option<Instant>,
-    pub(crate) deadline: Option<Deadline>,
-    pub(crate) span: Option<Span>,
 }
 
 /// A retry that was decided, and not sent yet.
@@ -57,19 +45,6 @@ pub(crate) struct Ahead<Sent> {
     /// When it may start.
     pub(crate) due: Instant,
     previous: Verdict,
-}
-
-impl Facts {
-    #[inline(always)]
-    pub(crate) fn of<P, Req>(protocol: &P, request: &Req) -> Self
-    where
-        P: Repeatable<Req> + RequestContext<Req>,
-    {
-        Self {
-            repeatable: protocol.repeatable(request),
-            retried_above: protocol.is_retry(request),
-        }
-    }
 }
 
 impl More {
@@ -161,6 +136,9 @@ impl<S, P, Kept> Course<S, P, Kept> {
         P: Classify<T, E> + Replay<Req, Kept = Kept> + Recover<E, P::Sent>,
     {
         let again = self.template.protocol.again(result.as_ref());
+        if let (Ok(_), Some(more)) = (&*result, &self.more) {
+            note_time(&self.template.retry.0, &more.attempts);
+        }
         match self.prepare::<Req, E>(verdict, again, result.as_mut().err()) {
             Ok(ahead) => Some(ahead),
             Err(why) => {
@@ -295,7 +273,7 @@ impl<S, P, Kept> Course<S, P, Kept> {
     }
 }
 
-/// An attempt of a call with a deadline has succeeded: how fast an answer can be. A failure may be faster than any answer.
+/// An attempt of a call with a deadline was answered: how fast an answer can be. An error may be faster than any answer.
 fn note_time(shared: &Shared, attempts: &Attempts) {
     if let (Some(since), Some(_)) = (attempts.attempt_started, attempts.deadline) {
         shared.note_time(Instant::now().saturating_duration_since(since));
