@@ -25,6 +25,7 @@ struct State<B: Body> {
 }
 
 enum Source<B> {
+    /// Boxed, for it changes hands between attempts and must not move.
     Here(Pin<Box<B>>),
     /// An attempt polls it at this moment.
     Out,
