@@ -1,8 +1,8 @@
 use std::future::{Ready, ready};
 
 use crate::{
-    Again, ByResult, Chosen, Classify, Completion, Reclassify, Recover, Repeatable, Replay,
-    ReplayMemory, RequestContext, ResponseContext, Settle, Verdict,
+    Again, ByResult, Chosen, Classify, Completion, Phases, Reclassify, Recover, Repeatable, Replay,
+    ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
 };
 
 /// The protocol of calls that know nothing of HTTP: over when their future returns, judged by their `Result`.
@@ -60,6 +60,21 @@ impl<C: Classify<T, E>, T, E> Classify<T, E> for Plain<C> {
 
     fn again(&self, result: Result<&T, &E>) -> Again {
         self.0.again(result)
+    }
+}
+
+/// An answer is there as a whole, or not at all.
+impl<C, T, W: Watch> Phases<T, W> for Plain<C> {
+    type Output = T;
+
+    #[inline(always)]
+    fn has_head(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn watch(&self, answer: T, _: impl FnOnce() -> W) -> T {
+        answer
     }
 }
 
