@@ -52,11 +52,19 @@ impl Bucket {
     #[inline]
     #[must_use]
     pub fn of(duration: Duration) -> Self {
+        Self(Self::places_above(0, duration))
+    }
+
+    /// How many places the bucket of `duration` is above that of index `lowest`; none when it is below.
+    #[inline]
+    pub(crate) fn places_above(lowest: u16, duration: Duration) -> u16 {
         let seconds = duration.as_secs().min(PAST_THE_END);
         let nanos = seconds * 1_000_000_000 + u64::from(duration.subsec_nanos());
-        let index = step(nanos).saturating_sub(STEPS_IN_FIRST);
+        let places = step(nanos).saturating_sub(STEPS_IN_FIRST + u64::from(lowest));
         #[expect(clippy::cast_possible_truncation, reason = "LAST fits")]
-        Self(index.min(u64::from(LAST)) as u16)
+        {
+            places.min(u64::from(LAST.saturating_sub(lowest))) as u16
+        }
     }
 
     /// All buckets, those of the shortest durations first.

@@ -6,5 +6,7 @@
     reason = "helpers of tests may fail a test"
 )]
 
+mod censored;
+mod draws;
 mod quantiles;
 mod threads;

@@ -1,27 +1,14 @@
 //! What is told against what was recorded, over lengths as they are met in life.
 
-use std::f64::consts::TAU;
 use std::time::Duration;
 
 use buttress_histogram::{Histogram, HistogramSnapshot};
 use buttress_sync::Random;
 use buttress_testkit::{deep, seed};
 
+use crate::draws::{log_normal, unit};
+
 const HOUR: f64 = 3600.0;
-
-/// A number above 0, and at most 1.
-fn unit(random: &Random) -> f64 {
-    ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64
-}
-
-/// By Box and Muller.
-fn normal(random: &Random) -> f64 {
-    (-2.0 * unit(random).ln()).sqrt() * (TAU * unit(random)).cos()
-}
-
-fn log_normal(random: &Random, median: f64, sigma: f64) -> f64 {
-    median * (sigma * normal(random)).exp()
-}
 
 /// Checks every per mille of as many lengths, in seconds, as `draw` gives.
 fn check(least_buckets: usize, draw: impl Fn(&Random) -> f64) {

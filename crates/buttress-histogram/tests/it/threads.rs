@@ -1,10 +1,12 @@
 //! What many threads do at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use buttress_histogram::{Histogram, HistogramSnapshot};
+use buttress_histogram::{
+    CensoredHistogram, CensoredSnapshot, Histogram, HistogramSnapshot, Horizon,
+};
 use buttress_testkit::deep;
 
 const THREADS: u64 = 4;
@@ -73,10 +75,68 @@ fn drain_while_recording(histogram: &Histogram, least_drains: u32) -> HistogramS
     drained
 }
 
+/// Every third is cut short.
+fn record_censored_round(histogram: &CensoredHistogram) {
+    for i in 0..1000 {
+        let duration = Duration::from_micros(i * i);
+        if i % 3 == 0 {
+            histogram.record_censored(duration);
+        } else {
+            histogram.record(duration);
+        }
+    }
+}
+
+#[test]
+fn what_is_completed_and_what_is_censored_is_drained_exactly_once() {
+    let rounds = deep(200_u64, 20_000);
+    let histogram = CensoredHistogram::new();
+    let recording = AtomicU64::new(THREADS);
+    let drain_while_recording = || {
+        let mut drained = CensoredSnapshot::new();
+        while recording.load(Ordering::Relaxed) > 0 {
+            drained.merge(&histogram.drain());
+        }
+        drained
+    };
+    let mut drained = thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                (0..rounds).for_each(|_| record_censored_round(&histogram));
+                recording.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        // Two that drain share what there is.
+        let other = scope.spawn(drain_while_recording);
+        let mut drained = drain_while_recording();
+        drained.merge(&other.join().unwrap());
+        drained
+    });
+    assert!(drained.count() > 0, "nothing was drained while recording");
+    drained.merge(&histogram.drain());
+
+    let mut expected = CensoredSnapshot::new();
+    record_censored_round(&histogram);
+    let round = histogram.drain();
+    (0..THREADS * rounds).for_each(|_| expected.merge(&round));
+    assert_eq!(drained, expected);
+    assert_eq!(histogram.drain(), CensoredSnapshot::new());
+}
+
 #[test]
 fn it_has_the_size_that_is_promised() {
     assert_eq!(size_of::<Histogram>(), 4080);
     assert_eq!(size_of::<HistogramSnapshot>(), 4080);
+    assert_eq!(size_of::<CensoredHistogram>(), 3296);
+    assert_eq!(size_of::<CensoredSnapshot>(), 3296);
+}
+
+/// What a limit that follows the traffic needs: one to record into, a short horizon and a long one.
+#[test]
+fn a_histogram_and_two_horizons_are_within_31_kib() {
+    let horizons = [size_of::<Horizon<3>>(), size_of::<Horizon<5>>()];
+    assert_eq!(horizons, [10_056, 16_728]);
+    assert!(size_of::<CensoredHistogram>() + horizons.iter().sum::<usize>() <= 31 * 1024);
 }
 
 #[test]
@@ -84,4 +144,7 @@ fn it_can_be_shared() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<Histogram>();
     shared::<HistogramSnapshot>();
+    shared::<CensoredHistogram>();
+    shared::<CensoredSnapshot>();
+    shared::<Horizon<3>>();
 }
