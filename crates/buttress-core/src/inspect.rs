@@ -48,6 +48,8 @@ pub enum Value {
     Flag(bool),
     /// One of a closed set of words.
     Word(&'static str),
+    /// What nobody knows, or not yet.
+    Unknown,
     /// A length of time.
     Duration(Duration),
     /// A moment, for display only; `None` when it has not happened.

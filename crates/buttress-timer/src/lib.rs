@@ -2,6 +2,8 @@
 
 mod alarm;
 mod moment;
+mod timer;
 
 pub use crate::alarm::Alarm;
 pub use crate::moment::{Moment, nanos};
+pub use crate::timer::Timer;

@@ -38,6 +38,14 @@ pub mod retry {
 #[cfg(feature = "retry")]
 pub use buttress_retry::{Backoff, Retry, RetryBudget, RetryBudgetLayer};
 
+/// Ends calls that take too long, by what calls take.
+#[cfg(feature = "timeout")]
+pub mod timeout {
+    pub use buttress_timeout::*;
+}
+#[cfg(feature = "timeout")]
+pub use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutLayer, ConnectionTimeoutLayer};
+
 /// What HTTP and gRPC mean by success, and how a refusal is answered.
 #[cfg(feature = "http")]
 pub mod http {

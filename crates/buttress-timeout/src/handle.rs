@@ -1,0 +1,264 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_core::{
+    Condition, Deadline, Error, Fact, Inspect, Listener, Mark, Name, Plain, Rejected, Value,
+    WidenFuture,
+};
+use tokio::time::Instant;
+
+use crate::call::{Call, Fixed, Timed};
+use crate::config::{AdaptiveTimeoutBuilder, Config};
+use crate::event::Event;
+use crate::future::TimeoutFuture;
+use crate::layer::AdaptiveTimeoutLayer;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::state::Outcome;
+
+/// Limits how long calls may take, by what calls take.
+///
+/// The handle owns the state; clones share it, and so do the services of every layer made from it.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use buttress_timeout::AdaptiveTimeout;
+///
+/// // 1.5 times what 95 of 100 calls take, once that is known; 5 s until then, and never more.
+/// let timeout = AdaptiveTimeout::builder("inventory").total(Duration::from_secs(5)).build();
+/// let stack = tower::ServiceBuilder::new().layer(timeout.layer());
+/// assert_eq!(timeout.snapshot().current_timeout, Duration::from_secs(5));
+/// # let _ = stack;
+/// ```
+/// Without tower:
+/// ```
+/// use std::time::Duration;
+/// use buttress_timeout::AdaptiveTimeout;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let timeout = AdaptiveTimeout::fixed(Duration::from_secs(1));
+/// let answer = timeout.run(async { Ok::<_, std::io::Error>(42) }).await;
+/// assert_eq!(answer.unwrap(), 42);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AdaptiveTimeout(pub(crate) Arc<Shared>);
+
+/// What a protocol says of a call before it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) deadline: Option<Deadline>,
+    /// Whether the answer has a head before its end.
+    pub(crate) has_head: bool,
+    /// Whether the request can be told a deadline.
+    pub(crate) carries_deadline: bool,
+}
+
+impl AdaptiveTimeout {
+    /// Configures a timeout of this name, which learns unless it is told not to.
+    pub fn builder(name: impl Into<Name>) -> AdaptiveTimeoutBuilder {
+        AdaptiveTimeoutBuilder::new(name.into())
+    }
+
+    /// Limits whole calls to this, and learns nothing; for more, see [`fixed`](AdaptiveTimeoutBuilder::fixed) of the builder.
+    ///
+    /// # Panics
+    /// When `limit` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn fixed(limit: Duration) -> Self {
+        Self::builder("timeout").fixed().total(limit).build()
+    }
+
+    pub(crate) fn from_config(name: Name, config: &Config, listener: Listener<Event>) -> Self {
+        Self(Shared::new(name, config, listener))
+    }
+
+    /// Stands before a service. Every layer made here shares what is learned.
+    #[must_use]
+    pub fn layer(&self) -> AdaptiveTimeoutLayer {
+        AdaptiveTimeoutLayer::of(self.clone())
+    }
+
+    /// Runs a future within the timeout. Nothing happens before the first poll.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when it takes too long ([`Reason::TimedOut`](buttress_core::Reason::TimedOut)), [`Error::Inner`] with the
+    /// future's own error otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropping the returned future drops `future`; what it took until then counts as "at least so long". Work that `future` has
+    /// moved to other threads is not stopped, neither then nor at the timeout.
+    pub async fn run<F, T, E>(&self, future: F) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::error::Error + 'static,
+    {
+        self.run_within(None, future).await
+    }
+
+    /// The same, no longer than until the caller's deadline.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); the reason is [`DeadlineExceeded`](buttress_core::Reason::DeadlineExceeded) where the deadline came
+    /// first. A future that comes after it is not polled.
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn run_before<F, T, E>(&self, deadline: Deadline, future: F) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::error::Error + 'static,
+    {
+        self.run_within(Some(deadline), future).await
+    }
+
+    async fn run_within<F, T, E>(
+        &self,
+        deadline: Option<Deadline>,
+        future: F,
+    ) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::error::Error + 'static,
+    {
+        let circumstances = Circumstances {
+            deadline,
+            has_head: false,
+            carries_deadline: false,
+        };
+        let (call, _) = self.begin(circumstances).map_err(Error::Rejected)?;
+        TimeoutFuture::new(WidenFuture::new(future), call, Plain::new()).await
+    }
+
+    /// Takes in that a call which was not made through this timeout took so long.
+    pub fn record(&self, took: Duration) {
+        self.0.record(Outcome::Completed, took);
+    }
+
+    /// Takes in that such a call was given up after so long, without an answer.
+    pub fn record_unfinished(&self, took: Duration) {
+        self.0.record(Outcome::Censored, took);
+    }
+
+    /// How long a call may take at this moment.
+    #[must_use]
+    pub fn current_timeout(&self) -> Duration {
+        self.0.timeout()
+    }
+
+    /// The figures of this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.0.name
+    }
+
+    /// Lets a call begin, and says what its request is to be told.
+    ///
+    /// A plain call under a fixed limit reads no clock here, and counts no reference.
+    #[inline(always)]
+    pub(crate) fn begin(
+        &self,
+        circumstances: Circumstances,
+    ) -> Result<(Call, Option<Mark>), Rejected> {
+        let Circumstances {
+            deadline, has_head, ..
+        } = circumstances;
+        if has_head || deadline.is_some() || self.0.state.is_some() {
+            return self.begin_timed(circumstances);
+        }
+        let call = Fixed {
+            name: self.0.name,
+            number: self.0.entry.number(),
+            limit: self.0.limits.to_head(false),
+            due: None,
+        };
+        Ok((Call::Fixed(call), None))
+    }
+
+    #[inline]
+    fn begin_timed(&self, circumstances: Circumstances) -> Result<(Call, Option<Mark>), Rejected> {
+        let Circumstances {
+            deadline,
+            has_head,
+            carries_deadline,
+        } = circumstances;
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| deadline.has_passed(now)) {
+            return Err(self.0.refuse());
+        }
+        let mark = if carries_deadline {
+            self.mark(now, deadline)
+        } else {
+            None
+        };
+        let call = Timed::begin(Arc::clone(&self.0), now, deadline, has_head);
+        Ok((Call::Timed(call), mark))
+    }
+
+    /// The earlier of the caller's deadline and the end of the whole call.
+    fn mark(&self, now: Instant, deadline: Option<Deadline>) -> Option<Mark> {
+        let total = self.0.limits.total;
+        let own = total.map(|total| Deadline::after(now, total).sparing_streams());
+        let deadline = own.into_iter().chain(deadline).min()?;
+        Some(Mark::Deadline {
+            deadline,
+            remaining: deadline.remaining(now),
+        })
+    }
+}
+
+impl Inspect for AdaptiveTimeout {
+    fn name(&self) -> Name {
+        self.0.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "adaptive_timeouts"
+    }
+
+    fn condition(&self) -> Condition {
+        Condition::Up
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let snapshot = self.snapshot();
+        let quantile =
+            |quantile: Option<Duration>| quantile.map_or(Value::Unknown, Value::Duration);
+        vec![
+            ("p50", quantile(snapshot.p50)),
+            ("p95", quantile(snapshot.p95)),
+            ("p99", quantile(snapshot.p99)),
+            ("p999", quantile(snapshot.p999)),
+            ("samples", Value::Count(snapshot.samples)),
+            (
+                "current_timeout_ms",
+                Value::Number(snapshot.current_timeout.as_secs_f64() * 1000.0),
+            ),
+            ("adaptive_enabled", Value::Flag(snapshot.adaptive_enabled)),
+            ("timed_out", Value::Count(snapshot.timed_out)),
+            (
+                "deadline_exceeded",
+                Value::Count(snapshot.deadline_exceeded),
+            ),
+        ]
+    }
+}
+
+impl fmt::Debug for AdaptiveTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdaptiveTimeout")
+            .field("name", &self.0.name)
+            .field("current_timeout", &self.0.timeout())
+            .finish_non_exhaustive()
+    }
+}

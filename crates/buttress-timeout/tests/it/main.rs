@@ -1,0 +1,3 @@
+//! The public face of timeouts, on paused time.
+
+mod adaptation;
