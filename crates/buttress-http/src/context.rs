@@ -1,7 +1,9 @@
-//! What HTTP and gRPC have in common for a layer that sends a request again.
+//! What HTTP and gRPC have in common of what a request knows, and for a layer that sends it again.
 
-use buttress_core::{Attempt, Mark};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use buttress_core::{Attempt, Deadline, Mark};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request};
+
+use crate::RequestHead;
 
 /// The header that tells the next tier that a request is a retry: the number of the retry, from 1.
 ///
@@ -33,14 +35,10 @@ fn has_key(headers: &HeaderMap) -> bool {
     key.is_some_and(|key| !key.as_bytes().trim_ascii().is_empty())
 }
 
-pub(crate) fn is_retry<B>(request: &Request<B>) -> bool {
-    let attempt = request.extensions().get::<Attempt>();
+pub(crate) fn is_retry(headers: &HeaderMap, extensions: &Extensions) -> bool {
+    let attempt = extensions.get::<Attempt>();
     attempt.is_some_and(|attempt| attempt.index > 0)
-        || request
-            .headers()
-            .get_all(ATTEMPT_HEADER)
-            .iter()
-            .any(is_above_zero)
+        || headers.get_all(ATTEMPT_HEADER).iter().any(is_above_zero)
 }
 
 fn is_above_zero(value: &HeaderValue) -> bool {
@@ -48,7 +46,7 @@ fn is_above_zero(value: &HeaderValue) -> bool {
     digits.iter().all(u8::is_ascii_digit) && digits.iter().any(|digit| *digit != b'0')
 }
 
-pub(crate) fn stamp<B>(request: &mut Request<B>, mark: Mark) {
+pub(crate) fn stamp(request: &mut impl RequestHead, mark: Mark) {
     match mark {
         Mark::Attempt(attempt) => {
             request.extensions_mut().insert(attempt);
@@ -59,6 +57,7 @@ pub(crate) fn stamp<B>(request: &mut Request<B>, mark: Mark) {
                 .headers_mut()
                 .try_insert(ATTEMPT_HEADER, number.into());
         }
+        Mark::Deadline { deadline, .. } => shorten(request.extensions_mut(), deadline),
         Mark::IdempotencyKey(key) if !has_key(request.headers()) => {
             if let Ok(value) = HeaderValue::try_from(as_uuid(key)) {
                 let _ = request.headers_mut().try_insert(IDEMPOTENCY_KEY, value);
@@ -69,6 +68,12 @@ pub(crate) fn stamp<B>(request: &mut Request<B>, mark: Mark) {
             request.extensions_mut().insert(mark);
         }
     }
+}
+
+/// Puts a deadline into the extensions of a request or an answer, unless an earlier one is there.
+pub(crate) fn shorten(extensions: &mut Extensions, deadline: Deadline) {
+    let kept = extensions.get_or_insert(deadline);
+    *kept = deadline.min(*kept);
 }
 
 /// As a random UUID (RFC 9562, version 4), for servers that look at that. It is no secret.
@@ -138,24 +143,6 @@ macro_rules! sends_again {
 }
 
 pub(crate) use sends_again;
-
-/// Carries the mark of a retry from the request that a handler has got to one that it sends, so that nobody further in retries
-/// it again: retries at three tiers then add up, instead of multiplying.
-///
-/// ```
-/// use buttress_http::{ATTEMPT_HEADER, inherit};
-/// use http::Request;
-///
-/// let incoming = Request::get("/order/7").header(ATTEMPT_HEADER, "1").body(()).unwrap();
-/// let mut outgoing = Request::get("http://inventory/item/3").body(()).unwrap();
-/// inherit(&incoming, &mut outgoing);
-/// assert_eq!(outgoing.headers()[ATTEMPT_HEADER], "1");
-/// ```
-pub fn inherit<A, B>(incoming: &Request<A>, outgoing: &mut Request<B>) {
-    if is_retry(incoming) {
-        stamp(outgoing, Mark::Retry(1));
-    }
-}
 
 #[cfg(test)]
 mod tests;

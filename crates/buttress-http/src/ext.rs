@@ -17,6 +17,8 @@ use crate::{Grpc, Http, UntilHeaders};
 /// The first choice stays: `.http().grpc()` is HTTP, and [`respond`](crate::respond()) changes only layers that have no protocol.
 pub trait HttpExt: Sized {
     /// Judges calls by their HTTP status, and ends them at the last frame of the answer.
+    ///
+    /// The side of a client: a layer that limits time tells the next service in [`TIMEOUT_HEADER`](crate::TIMEOUT_HEADER).
     #[must_use]
     fn http(self) -> Self::Adopted
     where
@@ -26,6 +28,9 @@ pub trait HttpExt: Sized {
     }
 
     /// Judges calls by their gRPC status, and ends them at the trailers of the answer.
+    ///
+    /// The side of a client: a layer that limits time tells the next service in
+    /// [`GRPC_TIMEOUT_HEADER`](crate::GRPC_TIMEOUT_HEADER).
     #[must_use]
     fn grpc(self) -> Self::Adopted
     where

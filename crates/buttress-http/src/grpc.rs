@@ -2,17 +2,20 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Recover, Repeatable,
-    Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict,
+    Adopt, Again, Classify, Completion, Deadline, Mark, Phases, Priority, Reclassify, Recover,
+    Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
 };
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
 use crate::context::{self, sends_again};
 use crate::replayed::BoxError;
+use crate::side::Side;
+use crate::timeout_header::announce_grpc;
+use crate::tracked;
 use crate::{
-    ByGrpcStatus, Discard, KeptRequest, Protocol, Replayed, ToLastFrame, Tracked, TrailersDecide,
-    UntilHeaders,
+    ByGrpcStatus, CutByTrailers, Discard, KeptRequest, Protocol, Replayed, Timed, ToLastFrame,
+    Tracked, TrailersDecide, UntilHeaders,
 };
 
 /// The protocol of gRPC calls: judged by `grpc-status`, over when the trailers have gone by.
@@ -24,16 +27,26 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grpc<C = ByGrpcStatus, M = ToLastFrame> {
     classifier: C,
+    side: Side,
     until: PhantomData<M>,
 }
 
 impl Grpc {
-    /// The protocol as it is used unless something else was chosen.
+    /// The protocol as it is used unless something else was chosen, on a client.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             classifier: ByGrpcStatus,
+            side: Side::Client,
             until: PhantomData,
+        }
+    }
+
+    /// The same protocol where requests arrive: nothing is written for a next service.
+    pub(crate) const fn serving(self) -> Self {
+        Self {
+            side: Side::Server,
+            ..self
         }
     }
 }
@@ -44,6 +57,7 @@ impl<C, M> Grpc<C, M> {
     pub fn until_headers(self) -> Grpc<C, UntilHeaders> {
         Grpc {
             classifier: self.classifier,
+            side: self.side,
             until: PhantomData,
         }
     }
@@ -55,6 +69,7 @@ impl<C, M> Reclassify for Grpc<C, M> {
     fn with<D>(self, classifier: D) -> Grpc<D, M> {
         Grpc {
             classifier,
+            side: self.side,
             until: PhantomData,
         }
     }
@@ -126,11 +141,59 @@ where
     }
 }
 
+/// The body keeps its time, and ends with a status where it is cut. Every answer with a body may be a stream: nothing in a head
+/// tells one message from many.
+impl<C, B, W> Phases<Response<B>, W> for Grpc<C, ToLastFrame>
+where
+    B: Body,
+    W: Watch,
+{
+    type Output = Response<Timed<B, W, CutByTrailers>>;
+
+    #[inline]
+    fn has_head(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn watch(&self, answer: Response<B>, watch: impl FnOnce() -> W) -> Self::Output {
+        // A promise of no bytes is none of no trailers.
+        if tracked::has_ended(&answer, None) {
+            Timed::unwatched(answer)
+        } else {
+            Timed::watched(answer, watch(), true)
+        }
+    }
+}
+
+/// Time is kept to the head; the body goes its own way.
+impl<C, B, W: Watch> Phases<Response<B>, W> for Grpc<C, UntilHeaders> {
+    type Output = Response<B>;
+
+    #[inline]
+    fn has_head(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn watch(&self, answer: Response<B>, _: impl FnOnce() -> W) -> Response<B> {
+        answer
+    }
+}
+
 /// Reads the deadline and the priority from the request's extensions, where no header says anything, and writes marks there;
 /// that of a retry stands in [`ATTEMPT_HEADER`](crate::ATTEMPT_HEADER) too.
+///
+/// A deadline is put into the extensions unless an earlier one is there. On a client the time that remains is written into
+/// [`GRPC_TIMEOUT_HEADER`](crate::GRPC_TIMEOUT_HEADER) for the next service, unless a shorter one stands there; on a server,
+/// inside of [`respond_grpc`](crate::respond_grpc), headers stay as they came.
 impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
     fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
         request.extensions().get().copied()
+    }
+
+    fn carries_deadline(&self) -> bool {
+        true
     }
 
     fn priority(&self, request: &Request<B>) -> Option<Priority> {
@@ -138,11 +201,14 @@ impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
     }
 
     fn is_retry(&self, request: &Request<B>) -> bool {
-        context::is_retry(request)
+        context::is_retry(request.headers(), request.extensions())
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
+        if let (Mark::Deadline { remaining, .. }, Side::Client) = (mark, self.side) {
+            announce_grpc(request.headers_mut(), remaining);
+        }
     }
 }
 

@@ -1,17 +1,21 @@
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Again, Classify, Completion, Deadline, Mark, Priority, Reclassify, Recover, Repeatable,
-    Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict,
+    Adopt, Again, Classify, Completion, Deadline, Mark, Phases, Priority, Reclassify, Recover,
+    Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
 };
 use http::{Request, Response};
 use http_body::Body;
 
 use crate::context::{self, sends_again};
 use crate::replayed::BoxError;
+use crate::side::Side;
+use crate::timed::is_event_stream;
+use crate::timeout_header::announce_http;
+use crate::tracked;
 use crate::{
-    ByStatus, Discard, HeadDecides, KeptRequest, Protocol, Replayed, ToLastFrame, Tracked,
-    UntilHeaders,
+    ByStatus, CutByError, Discard, HeadDecides, KeptRequest, Protocol, Replayed, Timed,
+    ToLastFrame, Tracked, UntilHeaders,
 };
 
 /// The protocol of HTTP calls: judged by their status, over at the last frame of the answer.
@@ -21,16 +25,26 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Http<C = ByStatus, M = ToLastFrame> {
     classifier: C,
+    side: Side,
     until: PhantomData<M>,
 }
 
 impl Http {
-    /// The protocol as it is used unless something else was chosen.
+    /// The protocol as it is used unless something else was chosen, on a client.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             classifier: ByStatus,
+            side: Side::Client,
             until: PhantomData,
+        }
+    }
+
+    /// The same protocol where requests arrive: nothing is written for a next service.
+    pub(crate) const fn serving(self) -> Self {
+        Self {
+            side: Side::Server,
+            ..self
         }
     }
 }
@@ -41,6 +55,7 @@ impl<C, M> Http<C, M> {
     pub fn until_headers(self) -> Http<C, UntilHeaders> {
         Http {
             classifier: self.classifier,
+            side: self.side,
             until: PhantomData,
         }
     }
@@ -52,6 +67,7 @@ impl<C, M> Reclassify for Http<C, M> {
     fn with<D>(self, classifier: D) -> Http<D, M> {
         Http {
             classifier,
+            side: self.side,
             until: PhantomData,
         }
     }
@@ -119,11 +135,59 @@ where
     }
 }
 
+/// The body keeps its time, and fails where it is cut. An answer of server-sent events is a stream; of a 2xx to `CONNECT` the head
+/// does not tell, and a layer around such calls says [`until_headers`](crate::HttpExt::until_headers).
+impl<C, B, W> Phases<Response<B>, W> for Http<C, ToLastFrame>
+where
+    B: Body<Error: Into<BoxError>>,
+    W: Watch,
+{
+    type Output = Response<Timed<B, W, CutByError>>;
+
+    #[inline]
+    fn has_head(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn watch(&self, answer: Response<B>, watch: impl FnOnce() -> W) -> Self::Output {
+        if tracked::has_ended(&answer, tracked::promised(&answer)) {
+            Timed::unwatched(answer)
+        } else {
+            let is_stream = is_event_stream(answer.headers());
+            Timed::watched(answer, watch(), is_stream)
+        }
+    }
+}
+
+/// Time is kept to the head; the body goes its own way.
+impl<C, B, W: Watch> Phases<Response<B>, W> for Http<C, UntilHeaders> {
+    type Output = Response<B>;
+
+    #[inline]
+    fn has_head(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn watch(&self, answer: Response<B>, _: impl FnOnce() -> W) -> Response<B> {
+        answer
+    }
+}
+
 /// Reads the deadline and the priority from the request's extensions, where no header says anything, and writes marks there;
 /// that of a retry stands in [`ATTEMPT_HEADER`](crate::ATTEMPT_HEADER) too.
+///
+/// A deadline is put into the extensions unless an earlier one is there. On a client the time that remains is written into
+/// [`TIMEOUT_HEADER`](crate::TIMEOUT_HEADER) for the next service, unless a shorter one stands there; on a server, inside of
+/// [`respond`](crate::respond()), headers stay as they came.
 impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
     fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
         request.extensions().get().copied()
+    }
+
+    fn carries_deadline(&self) -> bool {
+        true
     }
 
     fn priority(&self, request: &Request<B>) -> Option<Priority> {
@@ -131,11 +195,14 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
     }
 
     fn is_retry(&self, request: &Request<B>) -> bool {
-        context::is_retry(request)
+        context::is_retry(request.headers(), request.extensions())
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
+        if let (Mark::Deadline { remaining, .. }, Side::Client) = (mark, self.side) {
+            announce_http(request.headers_mut(), remaining);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod answerable;
+mod arrival;
 mod by_grpc_status;
 mod by_status;
 mod code;
@@ -12,6 +13,7 @@ mod ext;
 mod grpc;
 mod head;
 mod http;
+mod inherit;
 mod judge;
 mod refused;
 mod render;
@@ -22,6 +24,9 @@ mod respond;
 mod retry_after;
 mod send_as;
 mod service;
+mod side;
+mod timed;
+mod timeout_header;
 mod tracked;
 mod transport;
 mod until;
@@ -34,8 +39,17 @@ pub use crate::judge::{HeadDecides, Judge, TrailersDecide};
 pub use crate::tracked::Tracked;
 pub use crate::until::{Protocol, ToLastFrame, UntilHeaders};
 
+// How long a call may take.
+pub use crate::timed::{Cut, CutByError, CutByTrailers, Timed};
+pub use crate::timeout_header::{
+    GRPC_TIMEOUT_HEADER, TIMEOUT_HEADER, grpc_timeout, request_timeout,
+};
+
+// What a request hands on to the next.
+pub use crate::inherit::{RequestHead, inherit};
+
 // How a request is sent again.
-pub use crate::context::{ATTEMPT_HEADER, inherit};
+pub use crate::context::ATTEMPT_HEADER;
 pub use crate::discard::Discard;
 pub use crate::replayed::{KeptRequest, Replayed, Superseded};
 #[cfg(feature = "reqwest")]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use buttress_core::{Reason, Rejected};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use crate::by_grpc_status::PUSHBACK;
 use crate::code::{Code, GRPC_STATUS};
@@ -133,18 +133,25 @@ const LONGEST_PUSHBACK: u32 = i32::MAX.unsigned_abs();
 
 impl Render for GrpcStatus {
     fn render(&self, rejected: &Rejected) -> Response<Bytes> {
-        let reason = rejected.reason();
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
+        *headers = trailers(rejected);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(GRPC_STATUS, Code::from(reason).into());
-        // Lower-case letters and hyphens: percent-encoded as they are.
-        headers.insert(GRPC_MESSAGE, HeaderValue::from_static(reason.as_str()));
-        if let Some(wait) = rejected.retry_after() {
-            headers.insert(PUSHBACK, pushback(wait).into());
-        }
         response
     }
+}
+
+/// A refusal as the end of a gRPC call: in its trailers, or in a head that stands for them.
+pub(crate) fn trailers(rejected: &Rejected) -> HeaderMap {
+    let reason = rejected.reason();
+    let mut trailers = HeaderMap::new();
+    trailers.insert(GRPC_STATUS, Code::from(reason).into());
+    // Lower-case letters and hyphens: percent-encoded as they are.
+    trailers.insert(GRPC_MESSAGE, HeaderValue::from_static(reason.as_str()));
+    if let Some(wait) = rejected.retry_after() {
+        trailers.insert(PUSHBACK, pushback(wait).into());
+    }
+    trailers
 }
 
 /// The wait as `grpc-retry-pushback-ms` says it.

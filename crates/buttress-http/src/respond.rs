@@ -3,6 +3,7 @@ use bytes::Bytes;
 use http::Response;
 use tower_layer::Layer;
 
+use crate::arrival::Arrival;
 use crate::{Grpc, GrpcStatus, Http, Problem, RespondService};
 
 /// Puts layers around an HTTP service and answers what they refuse.
@@ -11,6 +12,8 @@ use crate::{Grpc, GrpcStatus, Http, Problem, RespondService};
 /// yet becomes an HTTP one, so that a 500 counts as a failure. The error type of the service stays what it is: with axum's
 /// `Infallible` no error handler is needed. A service with a boxed error has room for refusals as it is: there [`RespondLayer`]
 /// stands on top, without `respond`. Refusals become [`Problem`]s, or what [`render`](Respond::render) makes of them.
+///
+/// No header sets a deadline, unless [`trust_request_timeout`](Respond::trust_request_timeout) says so.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -26,8 +29,9 @@ use crate::{Grpc, GrpcStatus, Http, Problem, RespondService};
 /// ```
 pub fn respond<L: Adopt<Http>>(layers: L) -> Respond<L::Adopted> {
     Respond {
-        layers: layers.adopt(Http::new()),
+        layers: layers.adopt(Http::new().serving()),
         render: Problem,
+        arrival: Arrival::NOTHING,
     }
 }
 
@@ -36,10 +40,17 @@ pub fn respond<L: Adopt<Http>>(layers: L) -> Respond<L::Adopted> {
 /// As [`respond`], with the protocol [`Grpc`] and with [`GrpcStatus`] for an answer: the client sees a proper status, never an
 /// `INTERNAL` from the transport. Around a whole server it is a layer; around one service of `tonic` it keeps the name
 /// of the service (feature `tonic`).
+///
+/// The deadline of a call comes in here: [`grpc_timeout`](crate::grpc_timeout) is read and put into the request's extensions as a
+/// [`Deadline`](buttress_core::Deadline), unless an earlier one is there, and a call whose caller has gone before it arrived is
+/// answered `DEADLINE_EXCEEDED` before any work. Around a channel the same is done with what `set_timeout` of a `tonic::Request`
+/// says. There a layer that is to tell the server what remains says `.grpc()` for itself, since inside of here requests have
+/// arrived.
 pub fn respond_grpc<L: Adopt<Grpc>>(layers: L) -> Respond<L::Adopted, GrpcStatus> {
     Respond {
-        layers: layers.adopt(Grpc::new()),
+        layers: layers.adopt(Grpc::new().serving()),
         render: GrpcStatus,
+        arrival: Arrival::GRPC,
     }
 }
 
@@ -49,6 +60,7 @@ pub fn respond_grpc<L: Adopt<Grpc>>(layers: L) -> Respond<L::Adopted, GrpcStatus
 pub struct Respond<L, R = Problem> {
     layers: L,
     render: R,
+    arrival: Arrival,
 }
 
 impl<L, R> Respond<L, R> {
@@ -77,7 +89,19 @@ impl<L, R> Respond<L, R> {
         Respond {
             layers: self.layers,
             render,
+            arrival: self.arrival,
         }
+    }
+
+    /// Believes what a request says of the time that its sender will wait: [`request_timeout`](crate::request_timeout).
+    ///
+    /// It is put into the request's extensions as a [`Deadline`](buttress_core::Deadline), unless an earlier one is there, and a
+    /// request with a time of zero is refused before any work. For a service behind peers that one trusts. It can only ever
+    /// shorten a call, but a call cut short says nothing about the service, so anybody else could keep a failing one from being
+    /// noticed. Off unless it is called.
+    pub const fn trust_request_timeout(mut self) -> Self {
+        self.arrival = self.arrival.trusting_http();
+        self
     }
 }
 
@@ -89,7 +113,8 @@ where
     type Service = RespondService<L::Service, R, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RespondService::new(self.layers.layer(Widen::new(inner)), self.render.clone())
+        let inner = self.layers.layer(Widen::new(inner));
+        RespondService::new(inner, self.render.clone(), self.arrival)
     }
 }
 
@@ -105,7 +130,9 @@ impl<L, R, Q> Adopt<Q> for Respond<L, R> {
 /// The upper half of [`respond`], for a flat stack: answers what the layers below refuse.
 ///
 /// The lower half is [`WidenLayer`](buttress_core::WidenLayer), innermost; over a service whose error is boxed it is not
-/// needed. In between, each layer of ours says for itself that it stands on HTTP. Without that a 500 counts as a success.
+/// needed. In between, each layer of ours says for itself that it stands on HTTP. Without that a 500 counts as a success. A layer
+/// that says so takes itself for a client's: one that limits time writes what remains into a header of the request, where the
+/// handler sees it. In [`respond`] it does not.
 ///
 /// ```
 /// use buttress_bulkhead::RefusingBulkheadLayer;
@@ -121,21 +148,28 @@ impl<L, R, Q> Adopt<Q> for Respond<L, R> {
 ///     .layer(WidenLayer);
 /// # let _ = stack;
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct RespondLayer<R = Problem> {
     render: R,
+    arrival: Arrival,
 }
 
 impl RespondLayer {
     /// Answers with [`Problem`]s.
     pub const fn new() -> Self {
-        Self { render: Problem }
+        Self {
+            render: Problem,
+            arrival: Arrival::NOTHING,
+        }
     }
 
-    /// Answers with gRPC statuses.
+    /// Answers with gRPC statuses, and reads deadlines as [`respond_grpc`] does.
     pub const fn grpc() -> RespondLayer<GrpcStatus> {
-        RespondLayer { render: GrpcStatus }
+        RespondLayer {
+            render: GrpcStatus,
+            arrival: Arrival::GRPC,
+        }
     }
 }
 
@@ -146,7 +180,28 @@ impl<R> RespondLayer<R> {
         F: Fn(&Rejected) -> Response<T>,
         T: Into<Bytes>,
     {
-        RespondLayer { render }
+        RespondLayer {
+            render,
+            arrival: self.arrival,
+        }
+    }
+
+    /// Believes what a request says of the time that its sender will wait, as [`Respond::trust_request_timeout`] does.
+    pub const fn trust_request_timeout(mut self) -> Self {
+        self.arrival = self.arrival.trusting_http();
+        self
+    }
+}
+
+impl Default for RespondLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Default for RespondLayer<GrpcStatus> {
+    fn default() -> Self {
+        RespondLayer::grpc()
     }
 }
 
@@ -154,7 +209,7 @@ impl<S, R: Clone> Layer<S> for RespondLayer<R> {
     type Service = RespondService<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RespondService::new(inner, self.render.clone())
+        RespondService::new(inner, self.render.clone(), self.arrival)
     }
 }
 

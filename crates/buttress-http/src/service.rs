@@ -11,26 +11,30 @@ use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::arrival::Arrival;
 use crate::{Answer, Answerable, Problem, Render};
 
 /// Answers what the layers below refuse, instead of failing; made by [`respond`](crate::respond()) and
 /// [`RespondLayer`](crate::RespondLayer).
 ///
-/// A refusal met in `poll_ready` is kept, and is the answer to the next call. `O` is the service that the layers stand around.
+/// Reads the caller's deadline where it was told to, and answers a request whose caller has gone before it arrived. A refusal met
+/// in `poll_ready` is kept, and is the answer to the next call. `O` is the service that the layers stand around.
 #[must_use = "a service does nothing until it is called"]
 pub struct RespondService<S, R = Problem, O = S> {
     inner: S,
     render: R,
+    arrival: Arrival,
     /// Met while getting ready, and due to the next call.
     refused: Option<Rejected>,
     origin: PhantomData<fn() -> O>,
 }
 
 impl<S, R, O> RespondService<S, R, O> {
-    pub(crate) const fn new(inner: S, render: R) -> Self {
+    pub(crate) const fn new(inner: S, render: R, arrival: Arrival) -> Self {
         Self {
             inner,
             render,
+            arrival,
             refused: None,
             origin: PhantomData,
         }
@@ -70,9 +74,10 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let head_only = request.method() == Method::HEAD;
-        let stage = match self.refused.take() {
+        let refused = self.refused.take();
+        let stage = match refused.or_else(|| self.arrival.admit(&mut request)) {
             Some(rejected) => Stage::Refused { rejected },
             None => Stage::Calling {
                 inner: self.inner.call(request),
@@ -89,7 +94,7 @@ where
 /// A clone has not been made ready, so it has met no refusal.
 impl<S: Clone, R: Clone, O> Clone for RespondService<S, R, O> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.render.clone())
+        Self::new(self.inner.clone(), self.render.clone(), self.arrival)
     }
 }
 

@@ -2,12 +2,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{Settle, Verdict, failing_on_unwind};
+use buttress_core::{Deadline, Settle, Verdict, failing_on_unwind};
 use bytes::Buf;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use crate::retry_after::whole_number;
 use crate::{HeadDecides, Judge};
@@ -32,6 +33,10 @@ pin_project! {
     /// A body whose status comes in its trailers (gRPC) is never over by the count of its bytes, and dropped unread it says
     /// nothing.
     ///
+    /// Where a layer below has put the caller's [`Deadline`] into the extensions of the answer, as one that limits time does, a
+    /// body that fails after it, or ends with a gRPC status that is no success, is `Neutral`, unless the head was no success: the
+    /// caller had gone.
+    ///
     /// # Cancel safety
     /// Dropping it drops the inner body first and gives the permit back right after.
     pub struct Tracked<B, P: Settle, J: Judge = HeadDecides> {
@@ -53,19 +58,19 @@ impl<B: Body, P: Settle, J: Judge> Tracked<B, P, J> {
         } else {
             None
         };
-        let over = response.body().is_end_stream()
-            || promised == Some(0)
-            || response.status().is_informational();
+        let over = has_ended(&response, promised);
         let mut call = Call {
             permit: Some(permit),
             head,
             outstanding: promised,
+            deadline: None,
             polled: false,
             judge,
         };
         if over {
             call.end(None);
         } else {
+            call.deadline = response.extensions().get().copied();
             call.note();
         }
         response.map(|inner| Self { inner, call })
@@ -79,9 +84,15 @@ impl<B, P: Settle, J: Judge> Tracked<B, P, J> {
     }
 }
 
+/// Whether nothing comes after the head.
+#[inline(always)]
+pub(crate) fn has_ended<B: Body>(response: &Response<B>, promised: Option<u64>) -> bool {
+    response.body().is_end_stream() || promised == Some(0) || response.status().is_informational()
+}
+
 /// How many bytes the body will have, if that is known.
 #[inline]
-fn promised<B: Body>(response: &Response<B>) -> Option<u64> {
+pub(crate) fn promised<B: Body>(response: &Response<B>) -> Option<u64> {
     let header = || {
         response
             .headers()
@@ -136,6 +147,7 @@ impl<B: Default, P: Settle, J: Judge + Default> Default for Tracked<B, P, J> {
             permit: None,
             head: Verdict::Neutral,
             outstanding: None,
+            deadline: None,
             polled: false,
             judge: J::default(),
         };
@@ -163,6 +175,8 @@ struct Call<P: Settle, J: Judge> {
     head: Verdict,
     /// The promised bytes that have not gone by yet.
     outstanding: Option<u64>,
+    /// When the caller goes, as a layer below has found out: looked at only when something goes wrong.
+    deadline: Option<Deadline>,
     polled: bool,
     judge: J,
 }
@@ -172,7 +186,7 @@ impl<P: Settle, J: Judge> Call<P, J> {
     fn saw<D: Buf, E>(&mut self, frame: Option<&Result<Frame<D>, E>>, ended: bool) {
         match frame {
             None => self.end(None),
-            Some(Err(_)) => self.settle(Verdict::Failure),
+            Some(Err(_)) => self.go_wrong(Verdict::Failure),
             Some(Ok(frame)) => match (frame.data_ref(), frame.trailers_ref()) {
                 (Some(data), _) => self.count(data.remaining(), ended),
                 // Nothing comes after trailers.
@@ -195,7 +209,25 @@ impl<P: Settle, J: Judge> Call<P, J> {
 
     #[inline(always)]
     fn end(&mut self, trailers: Option<&HeaderMap>) {
-        self.settle(self.judge.at_end(self.head, trailers));
+        let verdict = self.judge.at_end(self.head, trailers);
+        if verdict == Verdict::Success || self.judge.head_decides() {
+            self.settle(verdict);
+        } else {
+            self.go_wrong(verdict);
+        }
+    }
+
+    /// Ends the call badly, unless nobody waited for it any more: what is cut at the caller's own deadline says no more about the
+    /// dependency than the head did in time.
+    #[cold]
+    fn go_wrong(&mut self, verdict: Verdict) {
+        let deadline = self.deadline;
+        let is_late = deadline.is_some_and(|deadline| deadline.has_passed(Instant::now()));
+        self.settle(match self.head {
+            _ if !is_late => verdict,
+            Verdict::Success => Verdict::Neutral,
+            trouble => trouble,
+        });
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use buttress_core::{Again, Rejectable, Verdict};
+use buttress_core::{Again, Reason, Rejectable, Verdict};
 
 /// Our own refusals say what their reason says; whatever else stops a call from being answered is a failure.
 #[cold]
@@ -16,8 +16,10 @@ pub(crate) fn verdict<E: Rejectable>(error: &E) -> Verdict {
 #[cold]
 pub(crate) fn again<E: Rejectable>(error: &E) -> Again {
     match error.rejection() {
+        // A timeout may have stood around nothing but the making of the connection. Any other refusal is final, wherever it stands.
+        Some(rejected) if rejected.reason() != Reason::TimedOut => rejected.reason().again(),
+        _ if error.chain().is_some_and(was_never_sent) => Again::NotSent,
         Some(rejected) => rejected.reason().again(),
-        None if error.chain().is_some_and(was_never_sent) => Again::NotSent,
         None => Again::Yes,
     }
 }

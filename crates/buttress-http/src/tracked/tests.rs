@@ -12,6 +12,8 @@ use tokio_test::task;
 use super::*;
 use crate::{Grpc, Http};
 
+mod late;
+
 // === A permit that records ===
 
 #[derive(Clone, Copy, Debug, PartialEq)]

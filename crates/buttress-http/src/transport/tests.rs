@@ -78,6 +78,33 @@ fn a_refusal_of_ours_says_what_its_reason_says() {
 }
 
 #[test]
+fn a_timeout_around_the_making_of_a_connection_has_sent_nothing() {
+    /// A refused connection that a refusal of ours is the cause of.
+    #[derive(Debug)]
+    struct NoConnection(Rejected);
+    impl fmt::Display for NoConnection {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no connection")
+        }
+    }
+    impl Error for NoConnection {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    for reason in Reason::ALL {
+        let cause = NoConnection(Rejected::new(reason, Name::new("connection")));
+        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, cause);
+        let boxed: BoxError = Box::new(Outer(Box::new(refused)));
+        let expected = match reason {
+            Reason::TimedOut => (Verdict::Failure, Again::NotSent),
+            _ => (Verdict::Neutral, Again::No),
+        };
+        assert_eq!((verdict(&boxed), again(&boxed)), expected, "{reason}");
+    }
+}
+
+#[test]
 fn a_chain_that_never_ends_is_left() {
     #[derive(Debug)]
     struct Cycle;

@@ -16,6 +16,9 @@ use tower::{ServiceBuilder, ServiceExt};
 
 use crate::support::{FAILURE, recorder, spawn};
 
+#[cfg(feature = "hyper-util")]
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 fn again(error: &Error<ClientError>) -> Again {
     Classify::<Response<Incoming>, _>::again(&ByStatus, Err(error))
 }
@@ -57,25 +60,61 @@ async fn a_connection_that_breaks_may_have_sent_everything() {
     server.await.unwrap();
 }
 
-/// Why there is no connection, no I/O error tells here: only the client knows that it never got that far.
+/// The error of a call through a connector that fails like this.
 #[cfg(feature = "hyper-util")]
-#[tokio::test]
-async fn a_connector_that_fails_has_sent_nothing() {
+async fn error_of_a_connector<F, E>(error: F) -> Error<ClientError>
+where
+    F: Fn() -> E + Clone + Send + Sync + 'static,
+    E: Into<BoxError> + Send + 'static,
+{
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpStream;
 
-    let connector = tower::service_fn(|_: http::Uri| {
-        std::future::ready(Err::<TokioIo<TcpStream>, _>(std::io::Error::other(
-            "no such name",
-        )))
+    let connector = tower::service_fn(move |_: http::Uri| {
+        std::future::ready(Err::<TokioIo<TcpStream>, E>(error()))
     });
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let client = ServiceBuilder::new().layer(WidenLayer).service(client);
     let request = Request::builder()
         .uri("http://nowhere/")
         .body(Empty::<Bytes>::new());
-    let error = client.oneshot(request.unwrap()).await.unwrap_err();
+    client.oneshot(request.unwrap()).await.unwrap_err()
+}
+
+/// Why there is no connection, no I/O error tells here: only the client knows that it never got that far.
+#[cfg(feature = "hyper-util")]
+#[tokio::test]
+async fn a_connector_that_fails_has_sent_nothing() {
+    let error = error_of_a_connector(|| std::io::Error::other("no such name")).await;
     assert_eq!(again(&error), Again::NotSent);
+}
+
+/// A time limit stands around the connector: what it ends was never sent, and still is a failure of the other side.
+#[cfg(feature = "hyper-util")]
+#[tokio::test]
+async fn a_connector_that_runs_out_of_its_time_has_sent_nothing() {
+    use buttress_core::{Name, Reason, Rejectable, Rejected, Verdict};
+
+    fn verdict(error: &Error<ClientError>) -> Verdict {
+        Classify::<Response<Incoming>, _>::classify(&ByStatus, Err(error))
+    }
+    let rejected = Rejected::new(Reason::TimedOut, Name::new("connection"));
+    let boxed = move || BoxError::reject(rejected);
+    let widened = move || Error::<std::io::Error>::Rejected(rejected);
+    for error in [
+        error_of_a_connector(boxed).await,
+        error_of_a_connector(widened).await,
+    ] {
+        assert_eq!(error.rejection(), Some(rejected));
+        assert_eq!(again(&error), Again::NotSent);
+        assert_eq!(verdict(&error), Verdict::Failure);
+    }
+    let full = Rejected::new(Reason::Overloaded, Name::new("connections"));
+    let error = error_of_a_connector(move || full).await;
+    assert_eq!(
+        (verdict(&error), again(&error)),
+        (Verdict::Neutral, Again::No)
+    );
 }
 
 #[cfg(feature = "h2")]
