@@ -56,6 +56,7 @@ fn each_seed(mut check: impl FnMut(u64)) {
     (0..deep(1, 5)).for_each(|offset| check(first.wrapping_add(offset)));
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of the documentation")]
 fn shown(policy: Policy, change: Change, seed: u64) -> Run {
     let run = policy.run(change, seed);
     println!("{policy:?}, {change:?}, seed {seed}: {run}");
