@@ -64,13 +64,15 @@ impl AdaptiveTimeout {
     }
 
     /// Limits whole calls to this, and learns nothing; for more, see [`fixed`](AdaptiveTimeoutBuilder::fixed) of the builder.
+    /// Over HTTP a stream may go on after its head, and pause for 30 s.
     ///
     /// # Panics
     /// When `limit` is zero.
     #[must_use]
     #[track_caller]
     pub fn fixed(limit: Duration) -> Self {
-        Self::builder("timeout").fixed().total(limit).build()
+        let builder = Self::builder("timeout").fixed();
+        builder.total(limit).head(limit).build()
     }
 
     pub(crate) fn from_config(name: Name, config: &Config, listener: Listener<Event>) -> Self {
