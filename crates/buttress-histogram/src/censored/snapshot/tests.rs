@@ -148,7 +148,7 @@ fn model(samples: &[(u32, bool)], per_mille: u64) -> Option<u32> {
 fn every_quantile_is_the_one_that_fractions_give() {
     let random = Random::seeded(seed());
     let (mut known, mut unknown, mut last) = (0, 0, 0);
-    for _ in 0..deep(1000, 100_000) {
+    for _ in 0..deep(1000, 20_000) {
         let samples: Vec<(u32, bool)> = (0..=below(&random, 20))
             .map(|_| (below(&random, 8), below(&random, 3) > 0))
             .collect();
@@ -180,7 +180,7 @@ fn every_quantile_is_the_one_that_fractions_give() {
 #[test]
 fn with_nothing_censored_it_is_exactly_the_nearest_rank() {
     let random = Random::seeded(seed());
-    for _ in 0..deep(300, 30_000) {
+    for _ in 0..deep(300, 3000) {
         let samples: Vec<Duration> = (0..=below(&random, 300))
             .map(|_| Duration::from_nanos(random.next_u64() >> below(&random, 60)))
             .collect();
@@ -214,7 +214,7 @@ fn ranks_stay_exact_beside_thousands_of_millions() {
 #[test]
 fn rounding_never_costs_the_longest_its_place() {
     let random = Random::seeded(seed());
-    for _ in 0..deep(1000, 100_000) {
+    for _ in 0..deep(1000, 50_000) {
         let shift = below(&random, 32);
         let any = || (random.next_u64() >> 32 >> shift) as u32;
         let (completed, mut censored) = (zeros().map(|_| any()), zeros().map(|_| any()));
@@ -230,17 +230,7 @@ fn rounding_never_costs_the_longest_its_place() {
         );
         censored[last] = 1;
         let snapshot = CensoredSnapshot::from_rows(completed, censored);
-        let at_risk = f64::from(completed[last]) + 1.0;
-        let expected = if at_risk > 1e9 {
-            snapshot.quantile(1.0)
-        } else {
-            None
-        };
-        assert_eq!(
-            snapshot.quantile(1.0),
-            expected,
-            "{completed:?} {censored:?}"
-        );
+        assert_eq!(snapshot.quantile(1.0), None, "{completed:?} {censored:?}");
     }
 }
 
