@@ -17,10 +17,11 @@ pub use crate::censored::snapshot::CensoredSnapshot;
 /// nobody knows how much longer. Counting the censored as if they had ended then, or not at all, makes everything look faster
 /// than it is; [`CensoredSnapshot::quantile`] does neither.
 ///
-/// Recording is one relaxed add. It is meant to be drained often: a [`Bucket`](crate::Bucket) holds 2^32 - 1 durations of each kind between two
-/// drains, and wraps then. Nothing is allocated, and it never grows: 3296 bytes.
+/// Recording is one relaxed add. It is to be drained now and then: a bucket has room for 2^32 - 1 durations of each kind between
+/// two drains, and starts again at zero with the next. Nothing is allocated, and it never grows: 3296 bytes.
 ///
-/// Its buckets are those of [`Bucket`](crate::Bucket) from 65.536 µs (2^16 ns) on. The first of them counts everything shorter too.
+/// Its buckets are the 412 of [`Bucket`](crate::Bucket) from 65.536 µs (2^16 ns) on. The first of them counts everything
+/// shorter too.
 ///
 /// # Examples
 ///

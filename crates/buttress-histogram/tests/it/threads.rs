@@ -1,6 +1,6 @@
 //! What many threads do at once.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -89,38 +89,45 @@ fn record_censored_round(histogram: &CensoredHistogram) {
 
 #[test]
 fn what_is_completed_and_what_is_censored_is_drained_exactly_once() {
-    let rounds = deep(200_u64, 20_000);
+    let least_drains = deep(50, 2000);
     let histogram = CensoredHistogram::new();
-    let recording = AtomicU64::new(THREADS);
-    let drain_while_recording = || {
-        let mut drained = CensoredSnapshot::new();
-        while recording.load(Ordering::Relaxed) > 0 {
-            drained.merge(&histogram.drain());
+    let enough = AtomicBool::new(false);
+    let record = || {
+        let mut rounds = 0_u64;
+        while !enough.load(Ordering::Relaxed) {
+            record_censored_round(&histogram);
+            rounds += 1;
+        }
+        rounds
+    };
+    let drain = || {
+        let (mut drained, mut drains) = (CensoredSnapshot::new(), 0);
+        while drains < least_drains {
+            let part = histogram.drain();
+            drains += u32::from(part.count() > 0);
+            drained.merge(&part);
         }
         drained
     };
-    let mut drained = thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                (0..rounds).for_each(|_| record_censored_round(&histogram));
-                recording.fetch_sub(1, Ordering::Relaxed);
-            });
-        }
+    let (mut drained, rounds) = thread::scope(|scope| {
+        let recorders: Vec<_> = (0..THREADS).map(|_| scope.spawn(record)).collect();
         // Two that drain share what there is.
-        let other = scope.spawn(drain_while_recording);
-        let mut drained = drain_while_recording();
+        let other = scope.spawn(drain);
+        let mut drained = drain();
         drained.merge(&other.join().unwrap());
-        drained
+        enough.store(true, Ordering::Relaxed);
+        let rounds = recorders.into_iter().map(|it| it.join().unwrap());
+        (drained, rounds.sum())
     });
-    assert!(drained.count() > 0, "nothing was drained while recording");
     drained.merge(&histogram.drain());
-
-    let mut expected = CensoredSnapshot::new();
-    record_censored_round(&histogram);
-    let round = histogram.drain();
-    (0..THREADS * rounds).for_each(|_| expected.merge(&round));
-    assert_eq!(drained, expected);
+    assert_eq!(drained, after_censored_rounds(rounds));
     assert_eq!(histogram.drain(), CensoredSnapshot::new());
+}
+
+fn after_censored_rounds(rounds: u64) -> CensoredSnapshot {
+    let histogram = CensoredHistogram::new();
+    (0..rounds).for_each(|_| record_censored_round(&histogram));
+    histogram.drain()
 }
 
 #[test]

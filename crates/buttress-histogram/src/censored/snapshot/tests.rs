@@ -148,7 +148,7 @@ fn model(samples: &[(u32, bool)], per_mille: u64) -> Option<u32> {
 fn every_quantile_is_the_one_that_fractions_give() {
     let random = Random::seeded(seed());
     let (mut known, mut unknown, mut last) = (0, 0, 0);
-    for _ in 0..deep(1000, 100_000) {
+    for _ in 0..deep(1000, 20_000) {
         let samples: Vec<(u32, bool)> = (0..=below(&random, 20))
             .map(|_| (below(&random, 8), below(&random, 3) > 0))
             .collect();
@@ -180,7 +180,7 @@ fn every_quantile_is_the_one_that_fractions_give() {
 #[test]
 fn with_nothing_censored_it_is_exactly_the_nearest_rank() {
     let random = Random::seeded(seed());
-    for _ in 0..deep(300, 30_000) {
+    for _ in 0..deep(100, 1000) {
         let samples: Vec<Duration> = (0..=below(&random, 300))
             .map(|_| Duration::from_nanos(random.next_u64() >> below(&random, 60)))
             .collect();
@@ -188,7 +188,10 @@ fn with_nothing_censored_it_is_exactly_the_nearest_rank() {
         samples.iter().for_each(|&duration| other.record(duration));
         let (snapshot, other) = (recorded(samples.iter().copied(), []), other.snapshot());
         let any = (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        for share in (0..=1000).map(|k| f64::from(k) / 1000.0).chain([any]) {
+        // And a little more than what a rank asks for, which is for the next.
+        let shares = (0..1000).map(|k| f64::from(k) / 1000.0);
+        let shares = shares.flat_map(|share| [share, share + 1e-14]);
+        for share in shares.chain([any, 1.0]) {
             let expected = other.quantile(share).map(|told| told.max(SHORTEST));
             assert_eq!(snapshot.quantile(share), expected, "{share} of {samples:?}");
         }
@@ -214,7 +217,7 @@ fn ranks_stay_exact_beside_thousands_of_millions() {
 #[test]
 fn rounding_never_costs_the_longest_its_place() {
     let random = Random::seeded(seed());
-    for _ in 0..deep(1000, 100_000) {
+    for _ in 0..deep(1000, 50_000) {
         let shift = below(&random, 32);
         let any = || (random.next_u64() >> 32 >> shift) as u32;
         let (completed, mut censored) = (zeros().map(|_| any()), zeros().map(|_| any()));
@@ -230,17 +233,7 @@ fn rounding_never_costs_the_longest_its_place() {
         );
         censored[last] = 1;
         let snapshot = CensoredSnapshot::from_rows(completed, censored);
-        let at_risk = f64::from(completed[last]) + 1.0;
-        let expected = if at_risk > 1e9 {
-            snapshot.quantile(1.0)
-        } else {
-            None
-        };
-        assert_eq!(
-            snapshot.quantile(1.0),
-            expected,
-            "{completed:?} {censored:?}"
-        );
+        assert_eq!(snapshot.quantile(1.0), None, "{completed:?} {censored:?}");
     }
 }
 
