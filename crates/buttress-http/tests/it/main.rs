@@ -11,6 +11,7 @@ mod adoption;
 mod allocations;
 mod axum_server;
 mod client;
+mod deadlines;
 mod hyper_server;
 mod not_sent;
 mod respond;
