@@ -5,6 +5,8 @@ mod backon;
 mod bare;
 #[cfg(feature = "peers")]
 mod failsafe;
+#[cfg(feature = "peers")]
+mod hdrhistogram;
 mod ours;
 #[cfg(feature = "peers")]
 mod recloser;
@@ -104,7 +106,6 @@ impl Case {
         }
     }
 
-    #[cfg(feature = "peers")]
     const fn lasting(self, warm_up: u64, calls: u64) -> Self {
         Self {
             warm_up,
@@ -184,6 +185,7 @@ fn peers() -> impl Iterator<Item = &'static Case> {
         .chain(recloser::CASES)
         .chain(seatbelt::CASES)
         .chain(backon::CASES)
+        .chain(hdrhistogram::CASES)
 }
 
 #[cfg(not(feature = "peers"))]

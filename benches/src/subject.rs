@@ -2,6 +2,7 @@
 
 mod callee;
 mod line;
+mod pending;
 mod script;
 
 use std::future::{Future, poll_fn};
@@ -16,6 +17,7 @@ use tower_service::Service;
 
 pub use self::callee::Callee;
 pub use self::line::{overlapping, queued};
+pub use self::pending::pending_once;
 pub use self::script::{Attempts, FiftiethFails, Refused, Script, Served};
 use crate::inner::{Faltering, Hanging, Inner, Obedient, Prompt, Yielding};
 
@@ -125,6 +127,15 @@ where
     Box::new(Clones(layer.layer(Prompt)))
 }
 
+/// Something that is no call, done again and again with the same thing.
+pub fn repeated<T, F>(given: T, work: F) -> Box<dyn Subject>
+where
+    T: Copy + Send + 'static,
+    F: FnMut(T) + Clone + Send + 'static,
+{
+    Box::new(Repeated { given, work })
+}
+
 /// `poll_ready`, `call` and `.await`, again and again, on one instance of a service.
 struct Calls<S, P> {
     service: S,
@@ -202,6 +213,34 @@ impl<S: Target> Subject for Clones<S> {
 
     fn share(&self) -> Box<dyn Subject> {
         Box::new(Self(self.0.clone()))
+    }
+}
+
+#[derive(Clone)]
+struct Repeated<T, F> {
+    given: T,
+    work: F,
+}
+
+impl<T, F> Subject for Repeated<T, F>
+where
+    T: Copy + Send + 'static,
+    F: FnMut(T) + Clone + Send + 'static,
+{
+    fn warm_up(&mut self, calls: u64) -> Run<'_> {
+        self.run(calls)
+    }
+
+    fn run(&mut self, calls: u64) -> Run<'_> {
+        Box::pin(async move {
+            for _ in 0..calls {
+                (self.work)(black_box(self.given));
+            }
+        })
+    }
+
+    fn share(&self) -> Box<dyn Subject> {
+        Box::new(self.clone())
     }
 }
 

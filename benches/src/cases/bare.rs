@@ -1,9 +1,14 @@
 //! What the others are measured over: a service with nothing around it.
 
+use std::hint::black_box;
+use std::time::Duration;
+
 use tower_layer::Identity;
 
 use super::{BARE, Base, Case};
-use crate::subject::{attempts, clones, fiftieth_fails, overlapping, served};
+use crate::subject::{
+    attempts, clones, fiftieth_fails, overlapping, pending_once, repeated, served,
+};
 
 /// The service that nothing stands around, and every call succeeds.
 pub const SUCCEEDS: Base = Base {
@@ -25,11 +30,23 @@ pub(super) const OVERLAP: Base = Base {
     who: BARE,
     path: "calls overlap",
 };
+/// Every call is pending once.
+pub(super) const WAITS: Base = Base {
+    who: BARE,
+    path: "every call is pending once",
+};
 /// The service is cloned and dropped.
 pub(super) const CLONED: Base = Base {
     who: BARE,
     path: "clone",
 };
+/// Somebody is told how long something took.
+pub(super) const TOLD: Base = Base {
+    who: BARE,
+    path: "a duration is told",
+};
+/// How long that was.
+pub(super) const TOOK: Duration = Duration::from_millis(20);
 
 pub(super) const CASES: &[Case] = &[
     bare(Case::serving(BARE, SUCCEEDS.path, |inner| {
@@ -42,7 +59,15 @@ pub(super) const CASES: &[Case] = &[
     bare(Case::special(BARE, OVERLAP.path, || {
         overlapping(Identity::new())
     })),
+    bare(Case::special(BARE, WAITS.path, || {
+        pending_once(Identity::new())
+    })),
     bare(Case::special(BARE, CLONED.path, || clones(Identity::new()))),
+    bare(Case::special(BARE, TOLD.path, || {
+        repeated(TOOK, |took| {
+            black_box(took);
+        })
+    })),
 ];
 
 const fn bare(case: Case) -> Case {

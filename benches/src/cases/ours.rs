@@ -1,6 +1,7 @@
 //! Our own layers: defaults, a name, nobody listening, and [`WidenLayer`] below, because the inner error has no room for
 //! refusals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_bulkhead::{Bulkhead, BulkheadBuilder, BulkheadLayer, RefusingBulkheadLayer};
@@ -8,15 +9,19 @@ use buttress_circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Window,
 };
 use buttress_core::WidenLayer;
+use buttress_histogram::CensoredHistogram;
 use buttress_retry::{Backoff, Jitter, Retry, RetryBudget, RetryBudgetLayer, RetryBuilder};
+use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutLayer};
 
 use super::{Base, Case, OURS, bare};
 use crate::subject::{
-    clones, fiftieth_fails, first_attempt_fails, queued, refused, refused_when_occupied, served,
+    clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
+    refused_when_occupied, repeated, served,
 };
 
 const HEALTHY: &str = "breaker closed: count window, healthy";
 const ONE_RETRY: &str = "retry: one, zero wait";
+const FIXED: &str = "timeout fixed: ready";
 
 pub(super) const CASES: &[Case] = &[
     Case::serving(OURS, "breaker closed: consecutive failures", |inner| {
@@ -85,6 +90,30 @@ pub(super) const CASES: &[Case] = &[
         clones(retrying(retry()))
     })
     .over(bare::CLONED),
+    Case::serving(OURS, FIXED, |inner| served(inner, limited(fixed()))),
+    Case::special(OURS, "timeout fixed: pending", || {
+        pending_once(limited(fixed()))
+    })
+    .over(bare::WAITS),
+    // It looks at what calls took ten times a second. Where valgrind is slow, so many calls lie between that it is next to
+    // nothing for each, and the warm-up lasts until it has looked.
+    Case::serving(OURS, "timeout adaptive: more than fixed", |inner| {
+        served(inner, limited(AdaptiveTimeout::builder("bench").build()))
+    })
+    .lasting(50_000, 20_000)
+    .over(Base {
+        who: OURS,
+        path: FIXED,
+    }),
+    Case::special(OURS, "timeout: clone of the service", || {
+        clones(limited(fixed()))
+    })
+    .over(bare::CLONED),
+    Case::special(OURS, "latency record", || {
+        let calls = Arc::new(CensoredHistogram::new());
+        repeated(bare::TOOK, move |took| calls.record(took))
+    })
+    .over(bare::TOLD),
 ];
 
 fn breaker() -> CircuitBreakerBuilder {
@@ -129,6 +158,14 @@ fn one_retry(wait: Duration) -> RetryBuilder {
 
 fn retrying(builder: RetryBuilder) -> (RetryBudgetLayer, WidenLayer) {
     (builder.build().layer(), WidenLayer)
+}
+
+fn fixed() -> AdaptiveTimeout {
+    AdaptiveTimeout::fixed(Duration::from_secs(30))
+}
+
+fn limited(timeout: AdaptiveTimeout) -> (AdaptiveTimeoutLayer, WidenLayer) {
+    (timeout.layer(), WidenLayer)
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
-//! seatbelt under tower: its breaker, whose window is one of time, and its retry, which has no budget.
+//! seatbelt under tower: its breaker, whose window is one of time, its retry, which has no budget, and its timeout.
 
 use std::time::Duration;
 
 use seatbelt::breaker::{Breaker, BreakerLayer};
 use seatbelt::retry::{Backoff, Retry, RetryLayer};
+use seatbelt::timeout::{Timeout, TimeoutLayer};
 use seatbelt::{RecoveryInfo, ResilienceContext};
 use tick::Clock;
 
 use super::Case;
-use super::bare::FALTERS;
+use super::bare::{FALTERS, WAITS};
 use crate::inner::Down;
-use crate::subject::{first_attempt_fails, refused, served};
+use crate::subject::{first_attempt_fails, pending_once, refused, served};
 
 const WHO: &str = "seatbelt";
 
@@ -26,6 +27,10 @@ pub(super) const CASES: &[Case] = &[
         || first_attempt_fails(retry()),
     )
     .over(FALTERS),
+    Case::serving(WHO, "timeout fixed: ready", |inner| {
+        served(inner, timeout())
+    }),
+    Case::special(WHO, "timeout fixed: pending", || pending_once(timeout())).over(WAITS),
 ];
 
 type Answer = Result<u64, Down>;
@@ -44,6 +49,12 @@ fn retry() -> RetryLayer<u64, Answer> {
         .backoff(Backoff::Constant)
         .base_delay(Duration::ZERO)
         .use_jitter(false)
+}
+
+fn timeout() -> TimeoutLayer<u64, Answer> {
+    Timeout::layer("bench", &context())
+        .timeout(Duration::from_secs(30))
+        .timeout_error(|_| Down)
 }
 
 fn context() -> ResilienceContext<u64, Answer> {

@@ -1,4 +1,4 @@
-//! tokio's semaphore, in the least code that lets a call wait for it.
+//! tokio's semaphore and its timeout, in the least code that puts them around a call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,23 @@ use tower_layer::layer_fn;
 use tower_service::Service;
 
 use super::Case;
-use super::bare::OVERLAP;
-use crate::inner::{Down, Held};
-use crate::subject::{Subject, queued};
+use super::bare::{OVERLAP, WAITS};
+use crate::inner::{Down, Held, Prompt, Yielding};
+use crate::subject::{Served, Subject, Target, calls, pending_once, queued};
 
 const QUEUED: &str = "bulkhead: queued call";
+const TIMEOUT: &str = "tokio timeout";
 
 pub(super) const CASES: &[Case] = &[
     Case::special("tokio semaphore", QUEUED, patient).over(OVERLAP),
     Case::special("tokio semaphore, timeout", QUEUED, impatient).over(OVERLAP),
+    Case::special(TIMEOUT, "timeout fixed: ready", || {
+        calls::<Served>(limited(Prompt))
+    }),
+    Case::special(TIMEOUT, "timeout fixed: pending", || {
+        pending_once(layer_fn(limited::<Yielding>))
+    })
+    .over(WAITS),
 ];
 
 /// Waits for as long as it takes.
@@ -53,4 +61,20 @@ fn impatient() -> Box<dyn Subject> {
             }
         })
     }))
+}
+
+/// Limits the time of the call alone.
+fn limited<S>(inner: S) -> impl Target
+where
+    S: Service<u64, Response = u64, Error = Down, Future: Send> + Copy + Send + 'static,
+{
+    service_fn(move |request| {
+        let mut inner = inner;
+        async move {
+            let call = inner.call(request);
+            timeout(Duration::from_secs(30), call)
+                .await
+                .map_err(|_| Down)?
+        }
+    })
 }

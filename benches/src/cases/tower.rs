@@ -8,13 +8,15 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::retry::budget::{Budget, TpsBudget};
 use tower::retry::{Policy, RetryLayer};
+use tower::timeout::TimeoutLayer;
 
 use super::Case;
-use super::bare::{FALTERS, OVERLAP};
-use crate::subject::{first_attempt_fails, queued, refused_when_occupied, served};
+use super::bare::{FALTERS, OVERLAP, WAITS};
+use crate::subject::{first_attempt_fails, pending_once, queued, refused_when_occupied, served};
 
 const LIMIT: &str = "tower limit";
 const LIMIT_AND_SHED: &str = "tower limit, load shed";
+const TIMEOUT: &str = "tower timeout";
 const RETRY: &str = "tower retry, TpsBudget";
 
 pub(super) const CASES: &[Case] = &[
@@ -43,7 +45,20 @@ pub(super) const CASES: &[Case] = &[
         first_attempt_fails(RetryLayer::new(Within::full()))
     })
     .over(FALTERS),
+    Case::serving(TIMEOUT, "timeout fixed: ready", |inner| {
+        served(inner, timeout())
+    }),
+    Case::special(
+        TIMEOUT,
+        "timeout fixed: pending",
+        || pending_once(timeout()),
+    )
+    .over(WAITS),
 ];
+
+fn timeout() -> TimeoutLayer {
+    TimeoutLayer::new(Duration::from_secs(30))
+}
 
 fn shedding(max: usize) -> (LoadShedLayer, ConcurrencyLimitLayer) {
     (LoadShedLayer::new(), ConcurrencyLimitLayer::new(max))

@@ -1,4 +1,4 @@
-//! tower-resilience: its breaker, its bulkhead and its retry.
+//! tower-resilience: its breaker, its bulkhead, its retry and its time limiter.
 
 use std::time::Duration;
 
@@ -7,12 +7,14 @@ use tower_resilience_circuitbreaker::{
     CircuitBreakerConfigBuilder, CircuitBreakerLayer, DefaultClassifier, SlidingWindowType,
 };
 use tower_resilience_retry::{RetryBudgetBuilder, RetryLayer};
+use tower_resilience_timelimiter::TimeLimiterLayer;
 
 use super::Case;
-use super::bare::{FALTERS, FIFTIETH_FAILS, OVERLAP};
+use super::bare::{FALTERS, FIFTIETH_FAILS, OVERLAP, WAITS};
 use crate::inner::{Down, Inner};
 use crate::subject::{
-    fiftieth_fails, first_attempt_fails, queued, refused, refused_when_occupied, served,
+    fiftieth_fails, first_attempt_fails, pending_once, queued, refused, refused_when_occupied,
+    served,
 };
 
 const WHO: &str = if cfg!(feature = "peers-full") {
@@ -66,6 +68,13 @@ pub(super) const CASES: &[Case] = &[
     )
     .over(FALTERS)
     .lasting(50, 200),
+    Case::serving(WHO, "timeout fixed: ready", |inner| {
+        served(inner, time_limiter())
+    }),
+    Case::special(WHO, "timeout fixed: pending", || {
+        pending_once(time_limiter())
+    })
+    .over(WAITS),
 ];
 
 type Builder = CircuitBreakerConfigBuilder<DefaultClassifier>;
@@ -110,5 +119,12 @@ fn retry() -> RetryLayer<u64, u64, Down> {
         .name("bench")
         .fixed_backoff(Duration::ZERO)
         .budget(budget.expect("the configuration is valid"))
+        .build()
+}
+
+fn time_limiter() -> TimeLimiterLayer {
+    TimeLimiterLayer::builder()
+        .name("bench")
+        .timeout_duration(Duration::from_secs(30))
         .build()
 }
