@@ -1,6 +1,5 @@
 //! What is known of a call while it runs: how long it may take, and who wants to know how long it took.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,11 +8,10 @@ use std::time::Duration;
 use buttress_core::{Deadline, Name, Reason, Rejected, Verdict};
 use buttress_timer::{Moment, Timer};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::event::Phase;
-use crate::registry;
-use crate::shared::Shared;
+use crate::shared::{HANDLES, Shared};
 use crate::state::{Allowance, Outcome};
 use crate::watch::BodyWatch;
 
@@ -27,7 +25,7 @@ pin_project! {
         /// Under a fixed limit and nothing else, and nobody has had to wait: the clock is not read, and no reference is counted.
         Fixed { fixed: Fixed },
         /// The same once somebody waits.
-        Waiting { #[pin] sleep: Sleep, fixed: Fixed },
+        Waiting { #[pin] timer: Timer, fixed: Fixed },
         /// Whose time is to be known, or that has a deadline, or an answer that goes on after its head.
         Timed { #[pin] timer: Timer, timed: Timed },
     }
@@ -87,12 +85,12 @@ impl Call {
     #[inline]
     pub(crate) fn poll_overdue(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Rejected> {
         if let Self::Fixed { fixed } = *self {
-            let sleep = sleep_until(fixed.due());
-            self.set(Self::Waiting { sleep, fixed });
+            let timer = Timer::new();
+            self.set(Self::Waiting { timer, fixed });
         }
         match self.project() {
-            CallProjection::Waiting { sleep, fixed } => {
-                ready!(sleep.poll(cx));
+            CallProjection::Waiting { timer, fixed } => {
+                ready!(timer.poll_first(|| fixed.due(), cx));
                 Poll::Ready(fixed.cut())
             }
             CallProjection::Timed { timer, timed } => timed.poll_overdue(timer, cx),
@@ -109,7 +107,7 @@ impl Fixed {
 
     #[cold]
     fn cut(&self) -> Rejected {
-        match registry::find(self.number) {
+        match HANDLES.find(self.number) {
             Some(shared) => shared.cut(Reason::TimedOut, Phase::Head),
             None => Rejected::new(Reason::TimedOut, self.name),
         }

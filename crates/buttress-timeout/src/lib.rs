@@ -8,7 +8,6 @@ mod future;
 mod handle;
 mod layer;
 mod limits;
-mod registry;
 mod service;
 mod shared;
 mod snapshot;

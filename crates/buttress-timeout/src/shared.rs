@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use buttress_core::{Deadline, Listener, Name, Reason, Rejected};
 use buttress_sync::atomic::{AtomicU64, Ordering};
-use buttress_sync::{OncePerSecond, Random};
+use buttress_sync::{Directory, Entry, OncePerSecond, Random};
 use buttress_timer::{Moment, nanos};
 use tokio::time::Instant;
 use tracing::Level;
@@ -14,18 +14,20 @@ use crate::call::Fixed;
 use crate::config::Config;
 use crate::event::{Event, Phase};
 use crate::limits::Limits;
-use crate::registry::Entry;
 use crate::snapshot::Snapshot;
 use crate::state::{Allowance, Outcome, State, Trial, Turn};
 
 const TARGET: &str = "buttress::timeout";
+
+/// Where calls under a fixed limit find their handle: they need it only to say that they were cut.
+pub(crate) static HANDLES: Directory<Shared> = Directory::new();
 
 pub(crate) struct Shared {
     pub(crate) name: Name,
     pub(crate) limits: Limits,
     /// What was learned; nothing where the limits are fixed.
     pub(crate) state: Option<Box<State>>,
-    pub(crate) entry: Entry,
+    pub(crate) entry: Entry<Self>,
     /// What plain calls take along where the limits are fixed.
     pub(crate) fixed: Option<Fixed>,
     start: Instant,
@@ -42,7 +44,7 @@ impl Shared {
                 .seed
                 .unwrap_or_else(|| Random::from_entropy().next_u64())
         };
-        let entry = Entry::new();
+        let entry = HANDLES.number();
         let state = config.rule().map(|rule| Box::new(State::new(rule, seed())));
         let fixed = state.is_none().then(|| Fixed {
             name,
