@@ -229,7 +229,5 @@ impl State {
     }
 }
 
-#[cfg(all(test, buttress_loom))]
-mod loom_tests;
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests;

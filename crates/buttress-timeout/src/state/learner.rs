@@ -51,7 +51,7 @@ pub(crate) struct Learner {
     short: Short,
     long: Long,
     /// Those that completed, ever.
-    completed: u64,
+    pub(super) completed: u64,
     timeout: Duration,
     clarity: Clarity,
 }
