@@ -2,6 +2,7 @@
 
 mod callee;
 mod line;
+mod pending;
 mod script;
 
 use std::future::{Future, poll_fn};
@@ -16,6 +17,7 @@ use tower_service::Service;
 
 pub use self::callee::Callee;
 pub use self::line::{overlapping, queued};
+pub use self::pending::pending_once;
 pub use self::script::{Attempts, FiftiethFails, Refused, Script, Served};
 use crate::inner::{Faltering, Hanging, Inner, Obedient, Prompt, Yielding};
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tower_layer::Identity;
 
 use super::{BARE, Base, Case};
-use crate::subject::{attempts, clones, fiftieth_fails, overlapping, repeated, served};
+use crate::subject::{
+    attempts, clones, fiftieth_fails, overlapping, pending_once, repeated, served,
+};
 
 /// The service that nothing stands around, and every call succeeds.
 pub const SUCCEEDS: Base = Base {
@@ -27,6 +29,11 @@ pub(super) const FALTERS: Base = Base {
 pub(super) const OVERLAP: Base = Base {
     who: BARE,
     path: "calls overlap",
+};
+/// Every call is pending once.
+pub(super) const WAITS: Base = Base {
+    who: BARE,
+    path: "every call is pending once",
 };
 /// The service is cloned and dropped.
 pub(super) const CLONED: Base = Base {
@@ -51,6 +58,9 @@ pub(super) const CASES: &[Case] = &[
     bare(Case::special(BARE, FALTERS.path, attempts)),
     bare(Case::special(BARE, OVERLAP.path, || {
         overlapping(Identity::new())
+    })),
+    bare(Case::special(BARE, WAITS.path, || {
+        pending_once(Identity::new())
     })),
     bare(Case::special(BARE, CLONED.path, || clones(Identity::new()))),
     bare(Case::special(BARE, TOLD.path, || {

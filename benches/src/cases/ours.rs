@@ -15,7 +15,7 @@ use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutLayer};
 
 use super::{Base, Case, OURS, bare};
 use crate::subject::{
-    clones, fiftieth_fails, first_attempt_fails, overlapping, queued, refused,
+    clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
     refused_when_occupied, repeated, served,
 };
 
@@ -91,11 +91,10 @@ pub(super) const CASES: &[Case] = &[
     })
     .over(bare::CLONED),
     Case::serving(OURS, FIXED, |inner| served(inner, limited(fixed()))),
-    // Each call waits once, so that it has a timer, beside that of another.
     Case::special(OURS, "timeout fixed: pending", || {
-        overlapping(limited(fixed()))
+        pending_once(limited(fixed()))
     })
-    .over(bare::OVERLAP),
+    .over(bare::WAITS),
     // It looks at what calls took ten times a second. Where valgrind is slow, so many calls lie between that it is next to
     // nothing for each, and the warm-up lasts until it has looked.
     Case::serving(OURS, "timeout adaptive: more than fixed", |inner| {

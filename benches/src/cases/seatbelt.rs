@@ -9,9 +9,9 @@ use seatbelt::{RecoveryInfo, ResilienceContext};
 use tick::Clock;
 
 use super::Case;
-use super::bare::{FALTERS, OVERLAP};
+use super::bare::{FALTERS, WAITS};
 use crate::inner::Down;
-use crate::subject::{first_attempt_fails, overlapping, refused, served};
+use crate::subject::{first_attempt_fails, pending_once, refused, served};
 
 const WHO: &str = "seatbelt";
 
@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case] = &[
     Case::serving(WHO, "timeout fixed: ready", |inner| {
         served(inner, timeout())
     }),
-    Case::special(WHO, "timeout fixed: pending", || overlapping(timeout())).over(OVERLAP),
+    Case::special(WHO, "timeout fixed: pending", || pending_once(timeout())).over(WAITS),
 ];
 
 type Answer = Result<u64, Down>;

@@ -10,9 +10,9 @@ use tower_layer::layer_fn;
 use tower_service::Service;
 
 use super::Case;
-use super::bare::OVERLAP;
-use crate::inner::{Down, Held, Prompt};
-use crate::subject::{Served, Subject, Target, calls, overlapping, queued};
+use super::bare::{OVERLAP, WAITS};
+use crate::inner::{Down, Held, Prompt, Yielding};
+use crate::subject::{Served, Subject, Target, calls, pending_once, queued};
 
 const QUEUED: &str = "bulkhead: queued call";
 const TIMEOUT: &str = "tokio timeout";
@@ -24,9 +24,9 @@ pub(super) const CASES: &[Case] = &[
         calls::<Served>(limited(Prompt))
     }),
     Case::special(TIMEOUT, "timeout fixed: pending", || {
-        overlapping(layer_fn(limited::<Held>))
+        pending_once(layer_fn(limited::<Yielding>))
     })
-    .over(OVERLAP),
+    .over(WAITS),
 ];
 
 /// Waits for as long as it takes.

@@ -11,8 +11,8 @@ use tower::retry::{Policy, RetryLayer};
 use tower::timeout::TimeoutLayer;
 
 use super::Case;
-use super::bare::{FALTERS, OVERLAP};
-use crate::subject::{first_attempt_fails, overlapping, queued, refused_when_occupied, served};
+use super::bare::{FALTERS, OVERLAP, WAITS};
+use crate::subject::{first_attempt_fails, pending_once, queued, refused_when_occupied, served};
 
 const LIMIT: &str = "tower limit";
 const LIMIT_AND_SHED: &str = "tower limit, load shed";
@@ -48,7 +48,12 @@ pub(super) const CASES: &[Case] = &[
     Case::serving(TIMEOUT, "timeout fixed: ready", |inner| {
         served(inner, timeout())
     }),
-    Case::special(TIMEOUT, "timeout fixed: pending", || overlapping(timeout())).over(OVERLAP),
+    Case::special(
+        TIMEOUT,
+        "timeout fixed: pending",
+        || pending_once(timeout()),
+    )
+    .over(WAITS),
 ];
 
 fn timeout() -> TimeoutLayer {

@@ -10,10 +10,10 @@ use tower_resilience_retry::{RetryBudgetBuilder, RetryLayer};
 use tower_resilience_timelimiter::TimeLimiterLayer;
 
 use super::Case;
-use super::bare::{FALTERS, FIFTIETH_FAILS, OVERLAP};
+use super::bare::{FALTERS, FIFTIETH_FAILS, OVERLAP, WAITS};
 use crate::inner::{Down, Inner};
 use crate::subject::{
-    fiftieth_fails, first_attempt_fails, overlapping, queued, refused, refused_when_occupied,
+    fiftieth_fails, first_attempt_fails, pending_once, queued, refused, refused_when_occupied,
     served,
 };
 
@@ -71,12 +71,10 @@ pub(super) const CASES: &[Case] = &[
     Case::serving(WHO, "timeout fixed: ready", |inner| {
         served(inner, time_limiter())
     }),
-    Case::special(
-        WHO,
-        "timeout fixed: pending",
-        || overlapping(time_limiter()),
-    )
-    .over(OVERLAP),
+    Case::special(WHO, "timeout fixed: pending", || {
+        pending_once(time_limiter())
+    })
+    .over(WAITS),
 ];
 
 type Builder = CircuitBreakerConfigBuilder<DefaultClassifier>;

@@ -1,6 +1,6 @@
 //! What is known of a call while it runs: how long it may take, and who wants to know how long it took.
 
-use std::mem;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use buttress_core::{Deadline, Name, Reason, Rejected, Verdict};
 use buttress_timer::{Moment, Timer};
-use tokio::time::Instant;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::event::Phase;
 use crate::registry;
@@ -16,22 +17,27 @@ use crate::shared::Shared;
 use crate::state::{Allowance, Outcome};
 use crate::watch::BodyWatch;
 
-/// A call under way.
-pub(crate) enum Call {
-    /// Under a fixed limit and nothing else: the clock is not read before somebody waits, and no reference is counted.
-    Fixed(Fixed),
-    /// Whose time is to be known, or that has a deadline, or an answer that goes on after its head.
-    Timed(Timed),
-    /// Ended.
-    Over,
+pin_project! {
+    /// A call under way.
+    #[project = CallProjection]
+    pub(crate) enum Call {
+        /// Under a fixed limit and nothing else, and nobody has had to wait: the clock is not read, no reference is counted, and there is
+        /// nothing to drop.
+        Fixed { fixed: Fixed },
+        /// The same once somebody waits.
+        Waiting { #[pin] sleep: Sleep, fixed: Fixed },
+        /// Whose time is to be known, or that has a deadline, or an answer that goes on after its head.
+        Timed { #[pin] timer: Timer, timed: Timed },
+    }
 }
 
+/// All that such a call takes along: each has a copy.
+#[derive(Clone, Copy)]
 pub(crate) struct Fixed {
     pub(crate) name: Name,
     pub(crate) number: u64,
-    pub(crate) limit: Duration,
-    /// Once somebody waits.
-    pub(crate) due: Option<Instant>,
+    /// In nanoseconds.
+    pub(crate) limit: u64,
 }
 
 pub(crate) struct Timed {
@@ -40,72 +46,63 @@ pub(crate) struct Timed {
     allowance: Allowance,
     deadline: Option<Deadline>,
     has_head: bool,
-    /// Whether nobody has said yet how it ended.
+    /// Whether somebody wants to know how it ended, and has not been told.
     is_open: bool,
-    /// Once somebody waits.
-    due: Option<(Instant, Reason)>,
+}
+
+/// What is to be said of a call that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    InTime,
+    /// It ended badly, after its deadline.
+    Late,
 }
 
 impl Call {
+    // Field by field: as a whole it would be copied by way of the stack.
+    #[inline(always)]
+    pub(crate) const fn fixed(of: &Fixed) -> Self {
+        let &Fixed {
+            name,
+            number,
+            limit,
+        } = of;
+        let fixed = Fixed {
+            name,
+            number,
+            limit,
+        };
+        Self::Fixed { fixed }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn timed(timed: Timed) -> Self {
+        let timer = Timer::new();
+        Self::Timed { timer, timed }
+    }
+
     /// Waits until the call has taken too long.
     #[inline]
-    pub(crate) fn poll_overdue(
-        &mut self,
-        timer: Pin<&mut Timer>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Rejected> {
-        match self {
-            Self::Fixed(call) => call.poll_overdue(timer, cx),
-            Self::Timed(call) => {
-                let reason = ready!(call.poll_overdue(timer, cx));
-                Poll::Ready(self.cut(reason))
+    pub(crate) fn poll_overdue(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Rejected> {
+        if let Self::Fixed { fixed } = *self {
+            let sleep = sleep_until(fixed.due());
+            self.set(Self::Waiting { sleep, fixed });
+        }
+        match self.project() {
+            CallProjection::Waiting { sleep, fixed } => {
+                ready!(sleep.poll(cx));
+                Poll::Ready(fixed.cut())
             }
-            Self::Over => Poll::Pending,
+            CallProjection::Timed { timer, timed } => timed.poll_overdue(timer, cx),
+            // It has just become one that waits.
+            CallProjection::Fixed { .. } => Poll::Pending,
         }
     }
-
-    #[cold]
-    fn cut(&mut self, reason: Reason) -> Rejected {
-        let Self::Timed(mut call) = mem::replace(self, Self::Over) else {
-            // Only such a call has said that it is overdue.
-            return Rejected::new(reason, Name::new("timeout"));
-        };
-        let outcome = match reason {
-            Reason::TimedOut => Outcome::TimedOut,
-            _ => Outcome::Censored,
-        };
-        call.settle(outcome, Instant::now());
-        call.shared.cut(reason, call.phase())
-    }
-
-    /// Takes in how the call ended. Gives what it turns into, when it ended badly and nobody waits for it any more.
-    #[inline]
-    pub(crate) fn end(&mut self, judge: impl FnOnce() -> Verdict) -> Ended {
-        match mem::replace(self, Self::Over) {
-            Self::Fixed(_) | Self::Over => Ended::Unwatched,
-            Self::Timed(call) => call.end(judge),
-        }
-    }
-}
-
-/// What is left of a call after its future.
-pub(crate) enum Ended {
-    /// Nobody who could keep the time of what follows.
-    Unwatched,
-    /// Who can keep the time of what follows.
-    Timed(Timed),
-    /// It ended badly, after its deadline.
-    Late(Timed),
 }
 
 impl Fixed {
-    fn poll_overdue(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Rejected> {
-        let limit = self.limit;
-        let due = *self
-            .due
-            .get_or_insert_with(|| Deadline::after(Instant::now(), limit).instant());
-        ready!(timer.poll_until(due, cx));
-        Poll::Ready(self.cut())
+    fn due(&self) -> Instant {
+        Deadline::after(Instant::now(), Duration::from_nanos(self.limit)).instant()
     }
 
     #[cold]
@@ -128,24 +125,36 @@ impl Timed {
     ) -> Self {
         let started = shared.moment(now);
         let allowance = shared.allow(started, has_head);
+        let is_open = shared.state.is_some() || deadline.is_some();
         Self {
             shared,
             started,
             allowance,
             deadline,
             has_head,
-            is_open: true,
-            due: None,
+            is_open,
         }
     }
 
-    fn poll_overdue(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Reason> {
-        let (due, reason) = self.due.unwrap_or_else(|| self.first_due());
-        self.due = Some((due, reason));
-        ready!(timer.poll_until(due, cx));
-        Poll::Ready(reason)
+    fn poll_overdue(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<Rejected> {
+        ready!(timer.poll_first(|| self.first_due().0, cx));
+        Poll::Ready(self.cut())
     }
 
+    #[cold]
+    fn cut(&mut self) -> Rejected {
+        let (_, reason) = self.first_due();
+        let outcome = match reason {
+            Reason::TimedOut => Outcome::TimedOut,
+            _ => Outcome::Censored,
+        };
+        if self.is_open {
+            self.settle(outcome, Instant::now());
+        }
+        self.shared.cut(reason, self.phase())
+    }
+
+    /// When it has taken too long, and why.
     fn first_due(&self) -> (Instant, Reason) {
         let own = self.shared.instant(self.started, self.allowance.limit);
         match self.deadline {
@@ -167,12 +176,14 @@ impl Timed {
     }
 
     #[inline]
-    fn end(mut self, judge: impl FnOnce() -> Verdict) -> Ended {
-        if self.shared.state.is_none() && self.deadline.is_none() {
-            self.is_open = false;
-            return Ended::Timed(self);
-        }
-        let outcome = match judge() {
+    pub(crate) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Takes in how the call ended.
+    #[inline]
+    pub(crate) fn end(&mut self, verdict: Verdict) -> Ended {
+        let outcome = match verdict {
             Verdict::Success => Outcome::Completed,
             Verdict::Neutral => Outcome::Nothing,
             _ => Outcome::Censored,
@@ -180,10 +191,10 @@ impl Timed {
         let now = Instant::now();
         if outcome != Outcome::Completed && self.is_past_deadline(now) {
             self.settle(Outcome::Censored, now);
-            return Ended::Late(self);
+            return Ended::Late;
         }
         self.settle(outcome, now);
-        Ended::Timed(self)
+        Ended::InTime
     }
 
     fn is_past_deadline(&self, now: Instant) -> bool {
@@ -206,11 +217,16 @@ impl Timed {
     }
 
     /// Keeps the time of what follows the head.
-    pub(crate) fn watch(self) -> BodyWatch {
+    pub(crate) fn watch(&self) -> BodyWatch {
         let total = self.shared.limits.total;
         let end = total.map(|total| self.shared.instant(self.started, total));
-        let deadline = self.deadline;
-        BodyWatch::new(Arc::clone(&self.shared), end, deadline)
+        BodyWatch::new(Arc::clone(&self.shared), end, self.deadline)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_up(&mut self) {
+        self.settle(Outcome::Censored, Instant::now());
     }
 }
 
@@ -218,8 +234,8 @@ impl Timed {
 impl Drop for Timed {
     #[inline]
     fn drop(&mut self) {
-        if self.is_open && self.shared.state.is_some() {
-            self.settle(Outcome::Censored, Instant::now());
+        if self.is_open {
+            self.give_up();
         }
     }
 }

@@ -4,10 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use buttress_core::{Classify, Phases, Reason, Rejectable, Rejected};
-use buttress_timer::Timer;
 use pin_project_lite::pin_project;
 
-use crate::call::{Call, Ended, Timed};
+use crate::call::{Call, CallProjection, Ended, Timed};
 use crate::watch::BodyWatch;
 
 pin_project! {
@@ -26,7 +25,7 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<F, P> {
         // The order matters: when a future is dropped, the work ends before its time is taken.
-        Calling { #[pin] inner: F, #[pin] timer: Timer, call: Call, protocol: P },
+        Calling { #[pin] inner: F, #[pin] call: Call, protocol: P },
         Refused { rejected: Rejected },
         Over,
     }
@@ -38,7 +37,6 @@ impl<F, P> TimeoutFuture<F, P> {
         Self {
             stage: Stage::Calling {
                 inner,
-                timer: Timer::new(),
                 call,
                 protocol,
             },
@@ -54,6 +52,17 @@ impl<F, P> TimeoutFuture<F, P> {
     }
 }
 
+impl<F, P> Stage<F, P> {
+    #[cold]
+    fn poll_refused(self: Pin<&mut Self>) -> Poll<Rejected> {
+        match self.project() {
+            StageProjection::Refused { rejected } => Poll::Ready(*rejected),
+            // Polled after its end: there is nothing left to say.
+            StageProjection::Calling { .. } | StageProjection::Over => Poll::Pending,
+        }
+    }
+}
+
 impl<F, P, T, E> Future for TimeoutFuture<F, P>
 where
     F: Future<Output = Result<T, E>>,
@@ -65,39 +74,38 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
-        let rejected = match stage.as_mut().project() {
-            StageProjection::Calling {
-                inner,
-                timer,
-                call,
-                protocol,
-            } => match inner.poll(cx) {
-                Poll::Ready(result) => return Poll::Ready(finish(call, protocol, result)),
-                Poll::Pending => ready!(call.poll_overdue(timer, cx)),
-            },
-            StageProjection::Refused { rejected } => return Poll::Ready(Err(E::reject(*rejected))),
-            // Polled after its end: there is nothing left to say.
-            StageProjection::Over => return Poll::Pending,
+        let StageProjection::Calling {
+            inner,
+            mut call,
+            protocol,
+        } = stage.as_mut().project()
+        else {
+            return stage
+                .poll_refused()
+                .map(|rejected| Err(E::reject(rejected)));
         };
+        if let Poll::Ready(result) = inner.poll(cx) {
+            return Poll::Ready(finish(call.as_mut(), protocol, result));
+        }
+        let rejected = ready!(call.poll_overdue(cx));
         stage.set(Stage::Over);
         Poll::Ready(Err(E::reject(rejected)))
     }
 }
 
 #[inline(always)]
-fn finish<T, E, P>(call: &mut Call, protocol: &P, result: Result<T, E>) -> Result<P::Output, E>
+fn finish<T, E, P>(call: Pin<&mut Call>, protocol: &P, result: Result<T, E>) -> Result<P::Output, E>
 where
     E: Rejectable,
     P: Classify<T, E> + Phases<T, BodyWatch>,
 {
-    if let Call::Fixed(_) = call {
+    let CallProjection::Timed { timed, .. } = call.project() else {
         return result.map(|answer| protocol.watch(answer, BodyWatch::of_nobody));
+    };
+    if timed.is_open() && timed.end(protocol.classify(result.as_ref())) == Ended::Late {
+        return Err(too_late(timed, result.err()));
     }
-    match call.end(|| protocol.classify(result.as_ref())) {
-        Ended::Unwatched => result.map(|answer| protocol.watch(answer, BodyWatch::of_nobody)),
-        Ended::Timed(call) => result.map(|answer| protocol.watch(answer, || call.watch())),
-        Ended::Late(call) => Err(too_late(&call, result.err())),
-    }
+    result.map(|answer| protocol.watch(answer, || timed.watch()))
 }
 
 /// What ended badly after the deadline is over by the deadline, whatever it says itself; but who has said so already keeps the word.

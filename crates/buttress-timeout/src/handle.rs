@@ -47,16 +47,6 @@ use crate::state::Outcome;
 #[derive(Clone)]
 pub struct AdaptiveTimeout(pub(crate) Arc<Shared>);
 
-/// What a protocol says of a call before it begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
-    pub(crate) deadline: Option<Deadline>,
-    /// Whether the answer has a head before its end.
-    pub(crate) has_head: bool,
-    /// Whether the request can be told a deadline.
-    pub(crate) carries_deadline: bool,
-}
-
 impl AdaptiveTimeout {
     /// Configures a timeout of this name, which learns unless it is told not to.
     pub fn builder(name: impl Into<Name>) -> AdaptiveTimeoutBuilder {
@@ -125,12 +115,13 @@ impl AdaptiveTimeout {
         F: Future<Output = Result<T, E>>,
         E: std::error::Error + 'static,
     {
-        let circumstances = Circumstances {
-            deadline,
-            has_head: false,
-            carries_deadline: false,
+        let call = match self.fixed_limit() {
+            Some(fixed) if deadline.is_none() => Call::fixed(fixed),
+            _ => {
+                let now = self.enter(deadline).map_err(Error::Rejected)?;
+                Call::timed(self.begin(now, deadline, false))
+            }
         };
-        let (call, _) = self.begin(circumstances).map_err(Error::Rejected)?;
         TimeoutFuture::new(WidenFuture::new(future), call, Plain::new()).await
     }
 
@@ -162,51 +153,31 @@ impl AdaptiveTimeout {
         self.0.name
     }
 
-    /// Lets a call begin, and says what its request is to be told.
-    ///
-    /// A plain call under a fixed limit reads no clock here, and counts no reference.
+    /// What a call takes along that begins under a fixed limit and nothing else, without a head or a deadline. So it reads no clock,
+    /// and counts no reference.
     #[inline(always)]
-    pub(crate) fn begin(
-        &self,
-        circumstances: Circumstances,
-    ) -> Result<(Call, Option<Mark>), Rejected> {
-        let Circumstances {
-            deadline, has_head, ..
-        } = circumstances;
-        if has_head || deadline.is_some() || self.0.state.is_some() {
-            return self.begin_timed(circumstances);
-        }
-        let call = Fixed {
-            name: self.0.name,
-            number: self.0.entry.number(),
-            limit: self.0.limits.to_head(false),
-            due: None,
-        };
-        Ok((Call::Fixed(call), None))
+    pub(crate) fn fixed_limit(&self) -> Option<&Fixed> {
+        self.0.fixed.as_ref()
     }
 
+    /// The moment at which any other call begins, unless it comes after its deadline.
     #[inline]
-    fn begin_timed(&self, circumstances: Circumstances) -> Result<(Call, Option<Mark>), Rejected> {
-        let Circumstances {
-            deadline,
-            has_head,
-            carries_deadline,
-        } = circumstances;
+    pub(crate) fn enter(&self, deadline: Option<Deadline>) -> Result<Instant, Rejected> {
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline.has_passed(now)) {
             return Err(self.0.refuse());
         }
-        let mark = if carries_deadline {
-            self.mark(now, deadline)
-        } else {
-            None
-        };
-        let call = Timed::begin(Arc::clone(&self.0), now, deadline, has_head);
-        Ok((Call::Timed(call), mark))
+        Ok(now)
     }
 
-    /// The earlier of the caller's deadline and the end of the whole call.
-    fn mark(&self, now: Instant, deadline: Option<Deadline>) -> Option<Mark> {
+    /// Lets such a call begin; `has_head` says whether its answer has a head before its end.
+    #[inline]
+    pub(crate) fn begin(&self, now: Instant, deadline: Option<Deadline>, has_head: bool) -> Timed {
+        Timed::begin(Arc::clone(&self.0), now, deadline, has_head)
+    }
+
+    /// What the request of such a call is to be told: the earlier of the caller's deadline and the end of the whole call.
+    pub(crate) fn mark(&self, now: Instant, deadline: Option<Deadline>) -> Option<Mark> {
         let total = self.0.limits.total;
         let own = total.map(|total| Deadline::after(now, total).sparing_streams());
         let deadline = own.into_iter().chain(deadline).min()?;

@@ -3,8 +3,9 @@ use std::task::{Context, Poll};
 use buttress_core::{Classify, Phases, Rejectable, RequestContext};
 use tower_service::Service;
 
+use crate::call::Call;
 use crate::future::TimeoutFuture;
-use crate::handle::{AdaptiveTimeout, Circumstances};
+use crate::handle::AdaptiveTimeout;
 use crate::watch::BodyWatch;
 
 /// The service of [`AdaptiveTimeoutLayer`](crate::AdaptiveTimeoutLayer).
@@ -50,20 +51,39 @@ where
     }
 
     #[inline(always)]
-    fn call(&mut self, mut request: Req) -> Self::Future {
-        let circumstances = Circumstances {
-            deadline: self.protocol.deadline(&request),
-            has_head: Phases::<S::Response, BodyWatch>::has_head(&self.protocol),
-            carries_deadline: self.protocol.carries_deadline(),
-        };
-        match self.timeout.begin(circumstances) {
-            Err(rejected) => TimeoutFuture::refused(rejected),
-            Ok((call, mark)) => {
-                if let Some(mark) = mark {
-                    self.protocol.stamp(&mut request, mark);
-                }
-                TimeoutFuture::new(self.inner.call(request), call, self.protocol.clone())
-            }
+    fn call(&mut self, request: Req) -> Self::Future {
+        let has_head = Phases::<S::Response, BodyWatch>::has_head(&self.protocol);
+        if let Some(fixed) = self.timeout.fixed_limit()
+            && !has_head
+            && self.protocol.deadline(&request).is_none()
+        {
+            let (inner, protocol) = (self.inner.call(request), self.protocol.clone());
+            return TimeoutFuture::new(inner, Call::fixed(fixed), protocol);
         }
+        self.call_timed(request, has_head)
+    }
+}
+
+impl<S, P> AdaptiveTimeoutService<S, P> {
+    // Apart from the above, so that the small future of a plain call is made where it stays.
+    #[inline]
+    fn call_timed<Req>(&mut self, mut request: Req, has_head: bool) -> TimeoutFuture<S::Future, P>
+    where
+        S: Service<Req>,
+        P: RequestContext<Req> + Clone,
+    {
+        let deadline = self.protocol.deadline(&request);
+        let now = match self.timeout.enter(deadline) {
+            Ok(now) => now,
+            Err(rejected) => return TimeoutFuture::refused(rejected),
+        };
+        if self.protocol.carries_deadline()
+            && let Some(mark) = self.timeout.mark(now, deadline)
+        {
+            self.protocol.stamp(&mut request, mark);
+        }
+        let timed = self.timeout.begin(now, deadline, has_head);
+        let (inner, protocol) = (self.inner.call(request), self.protocol.clone());
+        TimeoutFuture::new(inner, Call::timed(timed), protocol)
     }
 }

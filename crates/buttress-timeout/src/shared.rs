@@ -10,6 +10,7 @@ use buttress_timer::{Moment, nanos};
 use tokio::time::Instant;
 use tracing::Level;
 
+use crate::call::Fixed;
 use crate::config::Config;
 use crate::event::{Event, Phase};
 use crate::limits::Limits;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     /// What was learned; nothing where the limits are fixed.
     pub(crate) state: Option<Box<State>>,
     pub(crate) entry: Entry,
+    /// What plain calls take along where the limits are fixed.
+    pub(crate) fixed: Option<Fixed>,
     start: Instant,
     timed_out: AtomicU64,
     deadline_exceeded: AtomicU64,
@@ -39,11 +42,19 @@ impl Shared {
                 .seed
                 .unwrap_or_else(|| Random::from_entropy().next_u64())
         };
+        let entry = Entry::new();
+        let state = config.rule().map(|rule| Box::new(State::new(rule, seed())));
+        let fixed = state.is_none().then(|| Fixed {
+            name,
+            number: entry.number(),
+            limit: nanos(config.limits.to_head(false)),
+        });
         let shared = Arc::new(Self {
             name,
             limits: config.limits,
-            state: config.rule().map(|rule| Box::new(State::new(rule, seed()))),
-            entry: Entry::new(),
+            state,
+            entry,
+            fixed,
             start: Instant::now(),
             timed_out: AtomicU64::new(0),
             deadline_exceeded: AtomicU64::new(0),

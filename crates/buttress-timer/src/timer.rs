@@ -48,6 +48,26 @@ impl Timer {
         }
         Poll::Ready(())
     }
+
+    /// Waits until the moment of the first wait, which `due` tells; it is not asked again.
+    ///
+    /// # Panics
+    /// As [`poll_until`](Self::poll_until).
+    #[inline]
+    pub fn poll_first(
+        self: Pin<&mut Self>,
+        due: impl FnOnce() -> Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut sleep = self.project().sleep;
+        if sleep.is_none() {
+            sleep.set(Some(sleep_until(due())));
+        }
+        match sleep.as_pin_mut() {
+            Some(running) => running.poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
 }
 
 impl fmt::Debug for Timer {
@@ -100,6 +120,21 @@ mod tests {
         }
         poll_fn(|cx| timer.as_mut().poll_until(start, cx)).await;
         assert_eq!(start.elapsed(), 3 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_moment_of_the_first_wait_is_asked_for_once() {
+        let start = Instant::now();
+        let mut asked = 0;
+        let mut timer = pin!(Timer::new());
+        let due = |asked: &mut u32| {
+            *asked += 1;
+            start + SECOND * *asked
+        };
+        for _ in 0..3 {
+            poll_fn(|cx| timer.as_mut().poll_first(|| due(&mut asked), cx)).await;
+        }
+        assert_eq!((asked, start.elapsed()), (1, SECOND));
     }
 
     #[test]
