@@ -19,10 +19,12 @@ use crate::watch::BodyWatch;
 
 pin_project! {
     /// A call under way.
+    // With a tag of its own, so that one comparison says that there is nothing to drop, and as wide as what follows, so that that is
+    // written where it stays.
+    #[repr(u64)]
     #[project = CallProjection]
     pub(crate) enum Call {
-        /// Under a fixed limit and nothing else, and nobody has had to wait: the clock is not read, no reference is counted, and there is
-        /// nothing to drop.
+        /// Under a fixed limit and nothing else, and nobody has had to wait: the clock is not read, and no reference is counted.
         Fixed { fixed: Fixed },
         /// The same once somebody waits.
         Waiting { #[pin] sleep: Sleep, fixed: Fixed },
