@@ -29,6 +29,21 @@ pub const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 /// The longest wait for an upstream: more than twice its slowest honest answer, 200 ms.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
+/// The shortest limit that may be learned: what an answer takes on average while an upstream is slow.
+///
+/// Calm answers take 20 ms at most, and a limit that followed them would stand at 30 ms. When one of
+/// the upstreams turns ten times slower from one call to the next, as payments does in its outage and
+/// both do in the rush, such a limit cuts everything, and the breaker opens before the limit has grown.
+/// Within this one come half of the slow answers: those are what it grows by, in less than a second,
+/// the budget of retries covers the others until then, and twenty in a row are as rare as while half
+/// fails.
+pub const FLOOR: Duration = CALM.saturating_mul(SLOWNESS);
+
+/// How many times the 95th percentile an attempt may take. The slowest answer takes a fortieth more
+/// than that, whether calm or slow, so once learned this cuts none but those that a busy machine
+/// delays; and 300 ms, of an upstream that is slow, are well within the limit that is not learned.
+pub const FACTOR: f64 = 1.5;
+
 /// At low rates the laws below would leave no room for calls that come together, nor for a rush of
 /// which more than its half falls upon one upstream for a moment.
 const FEWEST_SLOTS: u32 = 32;
@@ -39,13 +54,15 @@ pub struct Plan {
     /// How long a breaker stays open, and the limit of a probe.
     #[serde(rename = "open_time_ms", serialize_with = "millis::serialize")]
     pub open_time: Duration,
-    /// How long one attempt may take, and how long a call may wait to get in. No longer than the
-    /// open time: a probe that hangs ends by its own timeout, as a failure that says so.
+    /// How long one attempt may take before anything is learned, and whatever is; and how long a call
+    /// may wait to get in. No longer than the open time: a probe that hangs ends by its own timeout, as
+    /// a failure that says so.
     #[serde(rename = "attempt_limit_ms", serialize_with = "millis::serialize")]
     pub attempt_limit: Duration,
-    /// How long after its first attempt a call may begin another: as long as one may take. So a call
-    /// is over within two limits, no more than the second that the bare gateway allows. And an attempt
-    /// that has used up its limit is not repeated: whatever hangs would most likely hang once more.
+    /// How long after its first attempt a call may begin another: as long as one may ever take. So a
+    /// call is over within two limits, no more than the second that the bare gateway allows. What was
+    /// cut by a learned limit has time for another attempt, as it may be the limit that was wrong;
+    /// where payments hangs instead, the breaker opens before many have sent one.
     #[serde(rename = "retry_time_ms", serialize_with = "millis::serialize")]
     pub retry_time: Duration,
     /// How many calls may be on their way to one upstream.
@@ -130,6 +147,31 @@ mod tests {
         for seconds in [15, 17, 30, 40, 600] {
             let plan = plan(seconds, 400);
             assert!(plan.attempt_limit <= plan.open_time, "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_learned_lies_between_the_floor_and_the_limit() {
+        for seconds in [15, 17, 30, 40, 600] {
+            let plan = plan(seconds, 400);
+            assert!(SLOWEST.mul_f64(FACTOR) < plan.attempt_limit, "{plan:?}");
+            assert!(FLOOR < SLOWEST.mul_f64(FACTOR), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn the_floor_cuts_no_calm_answer_and_half_of_the_slow_ones() {
+        let calm = SLOWEST / SLOWNESS;
+        assert!(calm.mul_f64(FACTOR) * 4 < FLOOR);
+        assert_eq!(FLOOR, (SLOWEST + CALM * SLOWNESS * 2 / 3) / 2);
+    }
+
+    #[test]
+    fn what_the_floor_cuts_has_time_for_another_attempt() {
+        for seconds in [15, 17, 30, 40, 600] {
+            let plan = plan(seconds, 400);
+            assert!(FLOOR + FIRST_BACKOFF.mul_f64(1.5) < plan.retry_time);
+            assert!(SLOWEST.mul_f64(FACTOR) + FIRST_BACKOFF.mul_f64(1.5) < plan.retry_time);
         }
     }
 

@@ -71,7 +71,14 @@ fn report(record: &Record, cut_short: Option<Duration>) -> Report {
     let back = phases.filter(|(phase, _)| *phase == Phase::Back);
     let back = back.map(|(_, span)| span.start).next();
     let accepted = PerSide::from_fn(|_| back);
-    Report::new(&options(), record, accepted, Vec::new(), cut_short)
+    Report::new(
+        &options(),
+        record,
+        accepted,
+        Vec::new(),
+        PerUpstream::default(),
+        cut_short,
+    )
 }
 
 #[test]
