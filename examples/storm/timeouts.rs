@@ -18,7 +18,7 @@ pub enum End {
     Answered(Duration),
     /// Without one: nobody listened, or the connection broke.
     Failed,
-    /// By its timeout.
+    /// It was dropped before. That does its timeout alone: callers wait longer than any call lasts.
     Cut,
 }
 
@@ -61,28 +61,29 @@ pub struct Timings(Arc<Mutex<PerUpstream<Log>>>);
 struct Log {
     limits: Vec<(Instant, Duration)>,
     turns: Vec<(Instant, Turn)>,
+    /// When an attempt was sent, and how it ended.
     ends: Vec<(Instant, End)>,
 }
 
 impl Timings {
-    /// Waits for an attempt, and notes what it took to the head of its answer.
+    /// Waits for an attempt, and notes how it ended.
     pub async fn time<T, E>(
         self,
         upstream: Upstream,
         attempt: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let sent = Instant::now();
+        let mut open = Open {
+            timings: self,
+            upstream,
+            sent: Instant::now(),
+            end: End::Cut,
+        };
         let answer = attempt.await;
-        let end = match &answer {
-            Ok(_) => End::Answered(sent.elapsed()),
+        open.end = match &answer {
+            Ok(_) => End::Answered(open.sent.elapsed()),
             Err(_) => End::Failed,
         };
-        self.end(upstream, end);
         answer
-    }
-
-    pub fn end(&self, upstream: Upstream, end: End) {
-        self.write(upstream, |log| log.ends.push((Instant::now(), end)));
     }
 
     pub fn turn(&self, upstream: Upstream, turn: Turn) {
@@ -113,6 +114,22 @@ impl Timings {
     }
 }
 
+/// An attempt under way; it is noted as it goes.
+struct Open {
+    timings: Timings,
+    upstream: Upstream,
+    sent: Instant,
+    end: End,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let noted = (self.sent, self.end);
+        self.timings
+            .write(self.upstream, |log| log.ends.push(noted));
+    }
+}
+
 impl Log {
     fn since(&self, start: Instant) -> History {
         let at = |instant: &Instant| instant.saturating_duration_since(start);
@@ -125,10 +142,12 @@ impl Log {
             what: Turned { turn: *turn },
         });
         let ends = self.ends.iter().map(|(instant, end)| (at(instant), *end));
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort_by_key(|(sent, _)| *sent);
         History {
             limits: limits.collect(),
             turns: turns.collect(),
-            ends: ends.collect(),
+            ends,
         }
     }
 }
@@ -139,12 +158,12 @@ pub struct History {
     /// The timeout each time it was seen to have changed.
     pub limits: Vec<At<Limit>>,
     pub turns: Vec<At<Turned>>,
-    /// In the order of their ends.
+    /// By when they were sent.
     #[serde(skip)]
     ends: Vec<(Duration, End)>,
 }
 
-/// The attempts towards one upstream that ended in a part of the run.
+/// The attempts towards one upstream that were sent in a part of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Timed {
     pub answered: usize,
@@ -167,9 +186,9 @@ impl Timed {
 }
 
 impl History {
-    /// The attempts that ended in `span`.
+    /// The attempts that were sent in `span`.
     pub fn timed(&self, span: Range<Duration>) -> Timed {
-        let index = |time| self.ends.partition_point(|(at, _)| *at < time);
+        let index = |time| self.ends.partition_point(|(sent, _)| *sent < time);
         let mut timed = Timed {
             timeout: self.timeout_before(span.end),
             ..Timed::default()
@@ -248,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_belongs_to_the_span_in_which_it_ended() {
+    fn an_attempt_belongs_to_the_span_in_which_it_was_sent() {
         let timed = history().timed(ms(0)..ms(100));
         let expected = Timed {
             answered: 2,
@@ -280,6 +299,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_is_dropped_was_cut() {
+        let (timings, start) = (Timings::default(), Instant::now());
+        let answer = |after| {
+            let answer = async move {
+                tokio::time::sleep(ms(after)).await;
+                if after < 20 { Ok(()) } else { Err(()) }
+            };
+            timings.clone().time(Upstream::Payments, answer)
+        };
+        let limit = |after| tokio::time::timeout(ms(50), answer(after));
+        let ended = tokio::join!(limit(60), limit(15), limit(25));
+        assert!(ended.0.is_err() && ended.1.is_ok() && ended.2.is_ok());
+        let timed = timings.since(start).payments.timed(ms(0)..ms(1));
+        assert_eq!((timed.answered, timed.failed, timed.cut), (1, 1, 1));
+        assert_eq!(timed.p50, Some(ms(15)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_noted_is_told_apart_by_upstream_and_only_news_of_a_timeout_is_kept() {
         let (timings, start) = (Timings::default(), Instant::now());
         for timeout in [500, 500, 150] {
@@ -301,7 +338,7 @@ mod tests {
         } = timings.since(start);
         assert!(inventory.limits.is_empty() && inventory.ends.is_empty());
         assert_eq!(payments.stood(ms(50)).len(), 2);
-        assert_eq!(payments.ends, [(ms(45), End::Answered(ms(15)))]);
+        assert_eq!(payments.ends, [(ms(30), End::Answered(ms(15)))]);
     }
 
     #[test]

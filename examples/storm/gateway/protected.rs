@@ -19,7 +19,7 @@ use super::forward::{Way, client};
 use super::plan::{FACTOR, FAILURES, FIRST_BACKOFF, FLOOR, Plan, RETRIES};
 use crate::breakers::{BreakerState, Transition, Transitions};
 use crate::stage::{Class, PerUpstream, Upstream};
-use crate::timeouts::{End, History, Timings, Turn};
+use crate::timeouts::{History, Timings, Turn};
 
 /// Everything that outlives a single call.
 #[derive(Clone, Debug)]
@@ -157,14 +157,13 @@ async fn explain(_: legacy::Error) -> StatusCode {
     StatusCode::BAD_GATEWAY
 }
 
-/// The timeout of an attempt, which learns; what it does is noted.
+/// The timeout of an attempt, which learns; when it cannot is noted.
 fn timeout(upstream: Upstream, plan: Plan, timings: Timings) -> AdaptiveTimeout {
     AdaptiveTimeout::builder(upstream.name())
         .total(plan.attempt_limit)
         .floor(FLOOR)
         .factor(FACTOR)
         .observer(move |event: &timeout::Event| match event {
-            timeout::Event::Cut { .. } => timings.end(upstream, End::Cut),
             timeout::Event::Frozen { .. } => timings.turn(upstream, Turn::Frozen),
             timeout::Event::Resumed { .. } => timings.turn(upstream, Turn::Resumed),
             _ => {}

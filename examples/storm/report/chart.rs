@@ -114,7 +114,8 @@ impl Chart<'_> {
         for upstream in Upstream::ALL {
             let (scale, lines) = attempts::lines(self.report, upstream, self.axis.total);
             let title = format!(
-                "Protected by buttress · timeout of an attempt to {}, and time to an answer (p95, p50)",
+                "{} · timeout of an attempt to {}, and what it takes (p95; p50 dotted)",
+                gateway(Side::Protected),
                 upstream.name()
             );
             self.panel(&title, top, scale, lines).draw(svg);

@@ -86,14 +86,14 @@ fn write_load(
     writeln!(f)
 }
 
-/// How long attempts of the protected gateway took, and might take, phase by phase.
+/// How long attempts of the protected gateway took, and might take at the end of each phase.
 fn write_timeouts(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
-    write!(f, "\n{:20}", "protected")?;
+    write!(f, "\n{:20}", "")?;
     for upstream in Upstream::ALL {
         write!(f, "{:>30}", format!("attempts to {}", upstream.name()))?;
     }
     let columns = format!("{:>10}{:>10}{:>10}", "p95", "timeout", "cut");
-    writeln!(f, "\n{:20}{}", "at its end", columns.repeat(2))?;
+    writeln!(f, "\n{:20}{}", "protected", columns.repeat(2))?;
     for phase in &report.phases {
         write!(f, "{:20}", phase.phase.name())?;
         for upstream in Upstream::ALL {
