@@ -110,7 +110,7 @@ async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout() {
         upstream: hanging.local_addr().unwrap(),
         tally: Tally::default(),
     };
-    let schedule = Schedule::new(Duration::from_secs(15));
+    let schedule = Schedule::new(Duration::from_secs(40));
     let (plan, start) = (Plan::new(schedule, 400), Instant::now());
     let protected = Protected::new(plan);
     let gateway = protected.router(&PerUpstream::from_fn(|_| way.clone()));
