@@ -22,6 +22,7 @@ mod screen;
 mod script;
 mod stage;
 mod text;
+mod timeouts;
 mod upstream;
 mod watch;
 

@@ -65,12 +65,14 @@ async fn run(options: &Options, listeners: PerSide<TcpListener>) -> anyhow::Resu
 
     let accepted = PerSide::from_fn(|side| cast.script.accepted(side));
     let transitions = cast.protected.transitions(clock.start());
+    let timeouts = cast.protected.timeouts(clock.start());
     cast.leave().await?;
     Ok(Report::new(
         options,
         &Record::new(watch.into_calls()),
         accepted,
         transitions,
+        timeouts,
         cut_short,
     ))
 }

@@ -13,7 +13,7 @@ use crate::load::call::Call;
 use crate::schedule::Schedule;
 use crate::screen::{Screen, View};
 
-/// How often the screen is brought up to date.
+/// How often the screen is brought up to date, and the timeouts are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The figures on the screen are those of the calls that ended in the last second.
@@ -60,7 +60,10 @@ impl Watch {
                     played?;
                     playing = false;
                 }
-                _ = tick.tick() => screen.show(&self.view()),
+                _ = tick.tick() => {
+                    self.protected.sample_timeouts();
+                    screen.show(&self.view());
+                }
                 signal = &mut interrupt, if cut_short.is_none() => {
                     signal?;
                     cut_short = Some(self.clock.now());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::bare::TIMEOUT;
 use crate::report::millis;
 use crate::schedule::Schedule;
 use crate::upstream::behaviour::{CALM, SLOWEST, SLOWNESS};
@@ -29,6 +30,21 @@ pub const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 /// The longest wait for an upstream: more than twice its slowest honest answer, 200 ms.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
+/// The shortest limit that may be learned: what three of four answers take while an upstream is slow.
+///
+/// Calm answers take 20 ms at most, and a limit that followed them would stand at 30 ms. When one of
+/// the upstreams turns ten times slower from one call to the next, as payments does in its outage and
+/// both do in the rush, such a limit cuts everything, and the breaker opens before the limit has grown.
+/// By what comes within this one it grows in half a second, and until then the budget of retries covers
+/// the fourth that does not. At 150 ms, where half do not, runs of 15 s lost one call in twenty-five
+/// while payments was slow: their budget had not saved enough by then.
+pub const FLOOR: Duration = Duration::from_millis(175);
+
+/// How many times the 95th percentile an attempt may take. The slowest answer takes a fortieth more
+/// than that, whether calm or slow, so once learned this cuts none but those that a busy machine
+/// delays; and 300 ms, of an upstream that is slow, are well within the limit that is not learned.
+pub const FACTOR: f64 = 1.5;
+
 /// At low rates the laws below would leave no room for calls that come together, nor for a rush of
 /// which more than its half falls upon one upstream for a moment.
 const FEWEST_SLOTS: u32 = 32;
@@ -39,13 +55,15 @@ pub struct Plan {
     /// How long a breaker stays open, and the limit of a probe.
     #[serde(rename = "open_time_ms", serialize_with = "millis::serialize")]
     pub open_time: Duration,
-    /// How long one attempt may take, and how long a call may wait to get in. No longer than the
-    /// open time: a probe that hangs ends by its own timeout, as a failure that says so.
+    /// How long one attempt may take before anything is learned, and whatever is; and how long a call
+    /// may wait to get in. No longer than the open time: a probe that hangs ends by its own timeout, as
+    /// a failure that says so.
     #[serde(rename = "attempt_limit_ms", serialize_with = "millis::serialize")]
     pub attempt_limit: Duration,
-    /// How long after its first attempt a call may begin another: as long as one may take. So a call
-    /// is over within two limits, no more than the second that the bare gateway allows. And an attempt
-    /// that has used up its limit is not repeated: whatever hangs would most likely hang once more.
+    /// How long after its first attempt a call may begin another: until what it may take would last
+    /// beyond the second that the bare gateway allows. That is time for two more attempts after what a
+    /// learned limit has cut, as it may be the limit that is wrong, not yet grown when an upstream turns
+    /// slow. Where payments hangs instead, the breaker opens before many were sent again.
     #[serde(rename = "retry_time_ms", serialize_with = "millis::serialize")]
     pub retry_time: Duration,
     /// How many calls may be on their way to one upstream.
@@ -72,7 +90,7 @@ impl Plan {
         Self {
             open_time,
             attempt_limit,
-            retry_time: attempt_limit,
+            retry_time: TIMEOUT.saturating_sub(attempt_limit),
             slots,
             capacity,
             // All that come while nothing moves, until those who came first have waited enough.
@@ -109,7 +127,7 @@ fn rush_rate(capacity: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::bare::TIMEOUT;
+    use crate::upstream::behaviour::NOISE;
 
     fn plan(seconds: u64, rate: u32) -> Plan {
         Plan::new(Schedule::new(Duration::from_secs(seconds)), rate)
@@ -134,6 +152,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_learned_lies_between_the_floor_and_the_limit() {
+        for seconds in [15, 17, 30, 40, 600] {
+            let plan = plan(seconds, 400);
+            assert!(SLOWEST.mul_f64(FACTOR) < plan.attempt_limit, "{plan:?}");
+            assert!(FLOOR < SLOWEST.mul_f64(FACTOR), "{plan:?}");
+        }
+    }
+
+    /// The share of slow answers that take longer than the floor.
+    fn slow_beyond_the_floor() -> f64 {
+        let shortest = CALM * SLOWNESS * 2 / 3;
+        (SLOWEST - FLOOR).as_secs_f64() / (SLOWEST - shortest).as_secs_f64()
+    }
+
+    #[test]
+    fn the_floor_cuts_no_calm_answer_and_one_in_four_of_the_slow_ones() {
+        assert!((SLOWEST / SLOWNESS).mul_f64(FACTOR) * 5 < FLOOR);
+        assert_eq!(slow_beyond_the_floor(), 0.25);
+    }
+
+    #[test]
+    fn what_the_floor_cuts_in_half_a_second_is_covered_by_what_the_calm_phase_has_saved() {
+        let schedule = Schedule::new(Duration::from_secs(15));
+        let calm = schedule.phases().next().unwrap().1.end.as_secs_f64();
+        // A tenth for each success, less what the noise has used.
+        let saved = (0.1 - NOISE) * calm;
+        assert!(slow_beyond_the_floor() * 0.5 < saved, "{saved}");
+    }
+
+    #[test]
+    fn what_the_floor_cuts_twice_has_time_for_a_third_attempt() {
+        for seconds in [15, 17, 30, 40, 600] {
+            let plan = plan(seconds, 400);
+            let waits = (FIRST_BACKOFF * 3).mul_f64(1.5);
+            assert!(FLOOR * 2 + waits < plan.retry_time, "{plan:?}");
+        }
+    }
+
+    #[test]
     fn a_call_that_fails_at_once_has_time_for_every_retry() {
         let waits = FIRST_BACKOFF * ((1 << RETRIES) - 1);
         let longest = waits.mul_f64(1.5) + CALM * 2 * RETRIES;
@@ -145,8 +202,10 @@ mod tests {
 
     #[test]
     fn a_call_is_over_when_the_bare_gateway_gives_up() {
-        let plan = plan(40, 400);
-        assert!(plan.retry_time + plan.attempt_limit <= TIMEOUT, "{plan:?}");
+        for seconds in [15, 17, 30, 40, 600] {
+            let plan = plan(seconds, 400);
+            assert!(plan.retry_time + plan.attempt_limit <= TIMEOUT, "{plan:?}");
+        }
     }
 
     #[test]

@@ -4,29 +4,30 @@ use axum::Router;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
-use buttress::circuit_breaker::{Event, State};
+use buttress::circuit_breaker::{self, State};
 use buttress::http::Replayed;
 use buttress::{
-    Backoff, Bulkhead, CircuitBreaker, HttpExt, Priority, RespondLayer, Retry, respond,
+    AdaptiveTimeout, Backoff, Bulkhead, CircuitBreaker, HttpExt, Priority, RespondLayer, Retry,
+    WidenLayer, respond, timeout,
 };
 use http::StatusCode;
+use hyper_util::client::legacy;
 use tokio::time::Instant;
-use tower::timeout::TimeoutLayer;
-use tower::timeout::error::Elapsed;
-use tower::{BoxError, ServiceBuilder};
+use tower::ServiceBuilder;
 
 use super::forward::{Way, client};
-use super::plan::{FAILURES, FIRST_BACKOFF, Plan, RETRIES};
+use super::plan::{FACTOR, FAILURES, FIRST_BACKOFF, FLOOR, Plan, RETRIES};
 use crate::breakers::{BreakerState, Transition, Transitions};
 use crate::stage::{Class, PerUpstream, Upstream};
+use crate::timeouts::{History, Timings, Turn};
 
 /// Everything that outlives a single call.
 #[derive(Clone, Debug)]
 pub struct Protected {
-    plan: Plan,
     entrance: Bulkhead,
     guards: PerUpstream<Guard>,
     transitions: Transitions,
+    timings: Timings,
 }
 
 /// What stands between the gateway and one upstream: trouble with one takes nothing from the other.
@@ -35,20 +36,23 @@ struct Guard {
     retry: Retry,
     breaker: CircuitBreaker,
     bulkhead: Bulkhead,
+    timeout: AdaptiveTimeout,
+    timings: Timings,
 }
 
 impl Protected {
     pub fn new(plan: Plan) -> Self {
-        let transitions = Transitions::default();
+        let (transitions, timings) = (Transitions::default(), Timings::default());
+        let guard = |upstream| Guard::new(upstream, plan, &transitions, &timings);
         Self {
-            plan,
             entrance: Bulkhead::builder("gateway")
                 .max_concurrent(plan.capacity)
                 .queue(plan.queue)
                 .max_wait(plan.attempt_limit)
                 .build(),
-            guards: PerUpstream::from_fn(|upstream| Guard::new(upstream, plan, &transitions)),
+            guards: PerUpstream::from_fn(guard),
             transitions,
+            timings,
         }
     }
 
@@ -58,7 +62,7 @@ impl Protected {
             .into_iter()
             .fold(Router::new(), |routes, upstream| {
                 let guard = self.guards.of(upstream);
-                guard.route(routes, upstream, ways.of(upstream).clone(), self.plan)
+                guard.route(routes, upstream, ways.of(upstream).clone())
             });
         routes.layer(respond((self.entrance.layer().priority(priority),)))
     }
@@ -72,10 +76,23 @@ impl Protected {
     pub fn transitions(&self, start: Instant) -> Vec<Transition> {
         self.transitions.since(start)
     }
+
+    /// Notes how long an attempt may take at this moment.
+    pub fn sample_timeouts(&self) {
+        for upstream in Upstream::ALL {
+            let timeout = self.guards.of(upstream).timeout.current_timeout();
+            self.timings.allow(upstream, timeout);
+        }
+    }
+
+    /// What became of the attempts and of their timeouts, its times counted from `start`.
+    pub fn timeouts(&self, start: Instant) -> PerUpstream<History> {
+        self.timings.since(start)
+    }
 }
 
 impl Guard {
-    fn new(upstream: Upstream, plan: Plan, transitions: &Transitions) -> Self {
+    fn new(upstream: Upstream, plan: Plan, transitions: &Transitions, timings: &Timings) -> Self {
         let transitions = transitions.clone();
         let retry = Retry::builder(upstream.name())
             .retries(RETRIES)
@@ -85,7 +102,7 @@ impl Guard {
             .consecutive_failures(FAILURES)
             .open_for(plan.open_time)
             .probe_limit(plan.open_time)
-            .observer(move |event: &Event| {
+            .observer(move |event: &circuit_breaker::Event| {
                 if let Some(state) = entered(event) {
                     transitions.note(upstream, state);
                 }
@@ -95,6 +112,8 @@ impl Guard {
             retry: retry.build(),
             breaker: breaker.build(),
             bulkhead: bulkhead.build(),
+            timeout: timeout(upstream, plan, timings.clone()),
+            timings: timings.clone(),
         }
     }
 
@@ -104,15 +123,18 @@ impl Guard {
     /// Retry stands outermost: each attempt has a timeout of its own, takes a slot and gives it back,
     /// and is seen by the breaker, which ends the retries too when it opens. Only what its method says
     /// can be repeated is sent again; whoever calls this gateway sends GETs.
-    fn route(&self, routes: Router, upstream: Upstream, way: Way, plan: Plan) -> Router {
+    fn route(&self, routes: Router, upstream: Upstream, way: Way) -> Router {
+        let timings = self.timings.clone();
         let service = ServiceBuilder::new()
             .layer(HandleErrorLayer::new(explain))
             .layer(RespondLayer::new())
             .layer(self.retry.layer().http())
             .layer(self.breaker.layer().http())
             .layer(self.bulkhead.refusing_layer().http())
-            .layer(TimeoutLayer::new(plan.attempt_limit))
+            .layer(self.timeout.layer().http())
+            .layer(WidenLayer)
             .map_request(move |attempt: http::Request<Replayed<Body>>| way.take(attempt))
+            .map_future(move |attempt| timings.clone().time(upstream, attempt))
             .service(client());
         Class::ALL.into_iter().fold(routes, |routes, class| {
             routes.route_service(class.path(upstream), service.clone())
@@ -130,16 +152,28 @@ fn priority(request: &Request) -> Priority {
     }
 }
 
-async fn explain(error: BoxError) -> StatusCode {
-    if error.is::<Elapsed>() {
-        StatusCode::GATEWAY_TIMEOUT
-    } else {
-        StatusCode::BAD_GATEWAY
-    }
+/// Whatever the client could not do.
+async fn explain(_: legacy::Error) -> StatusCode {
+    StatusCode::BAD_GATEWAY
+}
+
+/// The timeout of an attempt, which learns; when it cannot is noted.
+fn timeout(upstream: Upstream, plan: Plan, timings: Timings) -> AdaptiveTimeout {
+    AdaptiveTimeout::builder(upstream.name())
+        .total(plan.attempt_limit)
+        .floor(FLOOR)
+        .factor(FACTOR)
+        .observer(move |event: &timeout::Event| match event {
+            timeout::Event::Frozen { .. } => timings.turn(upstream, Turn::Frozen),
+            timeout::Event::Resumed { .. } => timings.turn(upstream, Turn::Resumed),
+            _ => {}
+        })
+        .build()
 }
 
 /// The state that a transition led to; a refusal leads nowhere.
-const fn entered(event: &Event) -> Option<BreakerState> {
+const fn entered(event: &circuit_breaker::Event) -> Option<BreakerState> {
+    use circuit_breaker::Event;
     match event {
         Event::Opened { .. } => Some(BreakerState::Open),
         Event::HalfOpened { .. } => Some(BreakerState::HalfOpen),

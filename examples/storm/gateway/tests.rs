@@ -1,10 +1,13 @@
 //! Both gateways before an upstream that fails as it is told.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::any;
 use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::plan::Plan;
@@ -13,6 +16,7 @@ use crate::attempts::Tally;
 use crate::gateway::protected::Protected;
 use crate::schedule::Schedule;
 use crate::stage::PerUpstream;
+use crate::timeouts::History;
 use crate::upstream::{ATTEMPT_HEADER, CALL_HEADER, number};
 
 /// A gateway, and how often it sent each call on.
@@ -30,7 +34,7 @@ impl Stand {
             upstream,
             tally: tally.clone(),
         });
-        let schedule = Schedule::new(std::time::Duration::from_secs(40));
+        let schedule = Schedule::new(Duration::from_secs(40));
         let gateway = match side {
             Side::Protected => Protected::new(Plan::new(schedule, 400)).router(&ways),
             Side::Bare => bare::router(&ways),
@@ -96,4 +100,29 @@ async fn an_upstream_that_always_fails_is_spared_by_the_budget_and_then_by_the_b
     for call in 0..30 {
         assert_eq!(stand.call(Method::GET, call).await.1, 4);
     }
+}
+
+#[tokio::test]
+async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout() {
+    // It accepts, as the kernel does that for it, and never answers.
+    let hanging = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let way = Way {
+        upstream: hanging.local_addr().unwrap(),
+        tally: Tally::default(),
+    };
+    let schedule = Schedule::new(Duration::from_secs(40));
+    let (plan, start) = (Plan::new(schedule, 400), Instant::now());
+    let protected = Protected::new(plan);
+    let gateway = protected.router(&PerUpstream::from_fn(|_| way.clone()));
+    let request = Request::get("/payments").body(Body::empty()).unwrap();
+    let answer: Response = gateway.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    // Nothing was learned yet; and there is no time left for a second attempt.
+    assert!(start.elapsed() >= plan.attempt_limit);
+    let PerUpstream {
+        inventory,
+        payments,
+    } = protected.timeouts(start);
+    let cut = |history: &History| history.timed(Duration::ZERO..Duration::MAX).cut;
+    assert_eq!((cut(&inventory), cut(&payments)), (0, 1));
 }

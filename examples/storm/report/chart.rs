@@ -1,17 +1,17 @@
-//! The chart: four panels over one time axis, with the phases as bands behind them.
+//! The chart: six panels over one time axis, with the phases as bands behind them.
 
 use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
 use super::panel::{Line, Panel, Scale, TimeAxis};
-use super::{Report, Slice};
+use super::{Report, Slice, attempts, tip};
 use crate::breakers::BreakerState;
 use crate::figures::Figures;
 use crate::judge::PhaseFigures;
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
-use crate::text::{duration, duration_or_none, share};
+use crate::text::duration;
 
 const WIDTH: f64 = 1_000.0;
 const LEFT: f64 = 72.0;
@@ -19,9 +19,9 @@ const RIGHT: f64 = WIDTH - 18.0;
 const HEADER: f64 = 50.0;
 const PANEL: f64 = 92.0;
 const GAP: f64 = 42.0;
-/// The strip under the first panel that shows the breaker.
+/// The strip under a panel that shows the breaker, or when a timeout was frozen.
 const STRIP: f64 = 10.0;
-const BOTTOM: f64 = HEADER + 4.0 * (PANEL + GAP) + STRIP;
+const BOTTOM: f64 = HEADER + 6.0 * (PANEL + GAP) + 3.0 * STRIP;
 const HEIGHT: f64 = BOTTOM + 24.0;
 
 /// Draws the whole run as one SVG element.
@@ -93,46 +93,66 @@ impl Chart<'_> {
         ] {
             for side in Side::ALL {
                 let title = format!("{} · {what}", gateway(side));
-                let panel = self.panel(side, &title, top, scale);
+                let panel = self.panel(&title, top, scale, self.lines(side, scale));
                 panel.draw(svg);
                 top += PANEL + GAP;
                 match (side, scale) {
                     (Side::Protected, Scale::Share) => {
-                        self.draw_strip(svg, top - GAP + 6.0);
+                        self.draw_strip(svg, top - GAP, self.breaker());
                         top += STRIP;
                     }
-                    (Side::Protected, Scale::Log { .. }) => self.draw_limits(svg, &panel),
+                    (Side::Protected, _) => self.draw_limits(svg, &panel),
                     (Side::Bare, _) => {}
                 }
             }
         }
+        self.draw_attempts(svg, top);
     }
 
-    fn panel<'a>(&'a self, side: Side, title: &'a str, top: f64, scale: Scale) -> Panel<'a> {
+    /// Towards each upstream, how long attempts may take beside how long they do.
+    fn draw_attempts(&self, svg: &mut String, mut top: f64) {
+        for upstream in Upstream::ALL {
+            let (scale, lines) = attempts::lines(self.report, upstream, self.axis.total);
+            let title = format!(
+                "{} · timeout of an attempt to {}, and what it takes (p95; p50 dotted)",
+                gateway(Side::Protected),
+                upstream.name()
+            );
+            self.panel(&title, top, scale, lines).draw(svg);
+            top += PANEL + GAP;
+            let frozen = self.report.timeouts.of(upstream).frozen(self.axis.total);
+            let frozen = frozen.into_iter().map(|span| ("frozen", span));
+            self.draw_strip(svg, top - GAP, frozen);
+            top += STRIP;
+        }
+    }
+
+    fn panel<'a>(&self, title: &'a str, top: f64, scale: Scale, lines: Vec<Line>) -> Panel<'a> {
         Panel {
             title,
             top,
             height: PANEL,
             axis: self.axis,
             scale,
-            lines: self.lines(side),
+            lines,
         }
     }
 
     /// What is told apart: upstreams in the outage, what callers came for in the rush.
-    fn lines(&self, side: Side) -> Vec<Line<'_>> {
+    fn lines(&self, side: Side, scale: Scale) -> Vec<Line> {
         let rush = self.rush();
         let (outage, rushed): (Vec<&Slice>, Vec<&Slice>) =
             self.report.timeline.iter().partition(|s| s.from < rush);
+        let is_share = matches!(scale, Scale::Share);
         let upstreams = [Upstream::Payments, Upstream::Inventory].map(|upstream| Line {
             name: upstream.name(),
-            matters: upstream == Upstream::Inventory,
-            slices: slices(&outage, |slice| slice.sides.of(side).of(upstream)),
+            loses: is_share && upstream == Upstream::Inventory,
+            levels: levels(scale, &outage, |slice| slice.sides.of(side).of(upstream)),
         });
         let classes = [Class::Browse, Class::Checkout].map(|class| Line {
             name: class.name(),
-            matters: class == Class::Checkout,
-            slices: slices(&rushed, |slice| slice.classes.of(side).of(class)),
+            loses: is_share && class == Class::Checkout,
+            levels: levels(scale, &rushed, |slice| slice.classes.of(side).of(class)),
         });
         upstreams.into_iter().chain(classes).collect()
     }
@@ -145,28 +165,34 @@ impl Chart<'_> {
     }
 
     /// When the breaker towards payments was open, or probing.
-    fn draw_strip(&self, svg: &mut String, top: f64) {
+    fn breaker(&self) -> impl Iterator<Item = (&'static str, Range<Duration>)> {
         let changes = self.report.transitions.iter();
         let payments: Vec<_> = changes
             .filter(|t| t.upstream == Upstream::Payments)
             .collect();
-        let ends = payments
-            .iter()
-            .skip(1)
-            .map(|next| next.at)
-            .chain([self.axis.total]);
-        for (change, end) in payments.iter().zip(ends) {
-            if change.state != BreakerState::Closed {
-                let (x, end) = (
-                    self.axis.x(change.at),
-                    self.axis.x(end.min(self.axis.total)),
-                );
-                let (class, width) = (change.state.name(), (end - x).max(0.8));
-                let _ = writeln!(
-                    svg,
-                    r#"<rect class="breaker {class}" x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{STRIP}"/>"#
-                );
-            }
+        let end = self.axis.total;
+        let ends = payments.iter().skip(1).map(|next| next.at);
+        let ends: Vec<_> = ends.chain([end]).collect();
+        let each = payments.into_iter().zip(ends);
+        let troubled = each.filter(|(change, _)| change.state != BreakerState::Closed);
+        troubled.map(move |(change, until)| (change.state.name(), change.at..until.min(end)))
+    }
+
+    /// Marks parts of the run beneath the panel that ends at `bottom`, each as the style sheet knows it.
+    fn draw_strip(
+        &self,
+        svg: &mut String,
+        bottom: f64,
+        spans: impl IntoIterator<Item = (&'static str, Range<Duration>)>,
+    ) {
+        let top = bottom + 6.0;
+        for (name, span) in spans {
+            let x = self.axis.x(span.start);
+            let width = (self.axis.x(span.end) - x).max(0.8);
+            let _ = writeln!(
+                svg,
+                r#"<rect class="span {name}" x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{STRIP}"/>"#
+            );
         }
     }
 
@@ -213,7 +239,7 @@ impl Chart<'_> {
                 r#"<rect class="tip" x="{x:.1}" y="{HEADER}" width="{:.1}" height="{:.1}"><title>{}</title></rect>"#,
                 end - x,
                 BOTTOM - HEADER,
-                tip(slice),
+                tip::of(slice),
             );
         }
     }
@@ -233,32 +259,12 @@ fn latencies(slice: &Slice) -> impl Iterator<Item = Duration> {
     pairs.filter_map(|(side, upstream)| slice.sides.of(side).of(upstream).p99)
 }
 
-fn slices<'a>(
+fn levels<'a>(
+    scale: Scale,
     slices: &[&'a Slice],
     figures: impl Fn(&'a Slice) -> &'a Figures,
-) -> Vec<(Range<Duration>, &'a Figures)> {
+) -> Vec<(Range<Duration>, f64)> {
     let each = slices.iter();
-    each.map(|slice| (slice.from..slice.to, figures(slice)))
+    each.filter_map(|slice| Some((slice.from..slice.to, scale.height(figures(slice))?)))
         .collect()
-}
-
-fn tip(slice: &Slice) -> String {
-    let (from, to) = (slice.from.as_secs_f64(), slice.to.as_secs_f64());
-    let mut text = format!("{from:.2} to {to:.2} s");
-    for side in Side::ALL {
-        let upstreams = Upstream::ALL.map(|upstream| {
-            let figures = slice.sides.of(side).of(upstream);
-            (upstream.name(), figures)
-        });
-        let classes = Class::ALL.map(|class| (class.name(), slice.classes.of(side).of(class)));
-        for (what, figures) in upstreams.into_iter().chain(classes) {
-            let (share, p99) = (share(figures), duration_or_none(figures.p99));
-            let (gateway, calls) = (side.name(), figures.calls);
-            let _ = write!(
-                text,
-                "\n{gateway}, {what}: {share} of {calls} served, p99 {p99}"
-            );
-        }
-    }
-    text
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{Outcome, Report, chart};
 use crate::attempts::Attempts;
 use crate::figures::Figures;
-use crate::gateway::plan::{FIRST_BACKOFF, RETRIES};
+use crate::gateway::plan::{FACTOR, FIRST_BACKOFF, FLOOR, RETRIES};
 use crate::judge::{Bound, PhaseFigures, Verdict};
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
@@ -43,6 +43,8 @@ pub fn page(report: &Report) -> String {
         ("{{rush_rate}}", count(settings.plan.rush_rate as usize)),
         ("{{slots}}", count(settings.plan.capacity as usize)),
         ("{{queue}}", count(settings.plan.queue as usize)),
+        ("{{factor}}", FACTOR.to_string()),
+        ("{{floor}}", duration(FLOOR)),
         ("{{max_wait}}", duration(settings.plan.attempt_limit)),
         ("{{lateness}}", report.lateness()),
     ];

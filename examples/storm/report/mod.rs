@@ -16,13 +16,16 @@ use crate::options::Options;
 use crate::schedule::{Phase, Schedule};
 use crate::stage::{PerClass, PerSide, PerUpstream};
 use crate::text::{duration, share};
+use crate::timeouts::{History, Timed};
 
+mod attempts;
 mod chart;
 mod html;
 pub mod millis;
 mod panel;
 #[cfg(test)]
 mod tests;
+mod tip;
 
 /// How many slices a timeline has at most, and how thin they may be.
 const MOST_SLICES: u32 = 80;
@@ -48,6 +51,8 @@ pub struct Report {
     pub recovery: PerSide<Recovery>,
     #[serde(rename = "breaker_transitions")]
     pub transitions: Vec<Transition>,
+    /// Of the protected gateway, as is what its slices say of them.
+    pub timeouts: PerUpstream<History>,
     pub timeline: Vec<Slice>,
     #[serde(skip)]
     evidence: Evidence,
@@ -95,6 +100,7 @@ pub struct Slice {
     #[serde(flatten)]
     pub sides: PerSide<PerUpstream<Figures>>,
     pub classes: PerSide<PerClass<Figures>>,
+    pub timeouts: PerUpstream<Timed>,
 }
 
 impl Report {
@@ -103,6 +109,7 @@ impl Report {
         record: &Record,
         accepted: PerSide<Option<Duration>>,
         transitions: Vec<Transition>,
+        timeouts: PerUpstream<History>,
         cut_short: Option<Duration>,
     ) -> Self {
         let schedule = options.schedule();
@@ -128,7 +135,8 @@ impl Report {
             },
             recovery: evidence.recovery,
             transitions,
-            timeline: timeline(record, schedule, until),
+            timeline: timeline(record, &timeouts, schedule, until),
+            timeouts,
             evidence,
         }
     }
@@ -211,7 +219,12 @@ fn reached(evidence: &Evidence, until: Duration) -> Vec<PhaseFigures> {
 }
 
 /// Cuts the run into slices: fine enough to see a phase begin, few enough to be drawn.
-fn timeline(record: &Record, schedule: Schedule, until: Duration) -> Vec<Slice> {
+fn timeline(
+    record: &Record,
+    timeouts: &PerUpstream<History>,
+    schedule: Schedule,
+    until: Duration,
+) -> Vec<Slice> {
     let width = (schedule.total() / MOST_SLICES).max(THINNEST_SLICE);
     let starts = (0_u32..)
         .map(|n| width * n)
@@ -221,6 +234,7 @@ fn timeline(record: &Record, schedule: Schedule, until: Duration) -> Vec<Slice> 
         to: (from + width).min(until),
         sides: record.figures(from..from + width),
         classes: record.classes(from..from + width),
+        timeouts: PerUpstream::from_fn(|upstream| timeouts.of(upstream).timed(from..from + width)),
     };
     starts.map(slice).collect()
 }

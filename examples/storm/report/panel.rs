@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::figures::Figures;
+use crate::text::duration;
 
 /// The plane all panels share: time runs from `left` to `right`.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub enum Scale {
     Share,
     /// Latencies, between two powers of ten that need not be whole.
     Log { from: f64, to: f64 },
+    /// Latencies, from none to one that none exceeds.
+    Linear { to: Duration },
 }
 
 impl Scale {
@@ -44,25 +47,23 @@ impl Scale {
     }
 
     /// The height of figures, 0 at the bottom and 1 at the top; `None` where there is none.
-    fn height(self, figures: &Figures) -> Option<f64> {
+    pub fn height(self, figures: &Figures) -> Option<f64> {
         match self {
             Self::Share => {
                 (figures.calls > 0).then(|| figures.served as f64 / figures.calls as f64)
             }
-            Self::Log { .. } => figures.p99.map(|p99| self.height_of(p99)),
+            Self::Log { .. } | Self::Linear { .. } => figures.p99.map(|p99| self.height_of(p99)),
         }
     }
 
-    /// The height of a latency on a logarithmic scale.
+    /// The height of a latency.
     pub fn height_of(self, latency: Duration) -> f64 {
-        self.height_of_power(power_of(latency))
-    }
-
-    fn height_of_power(self, power: f64) -> f64 {
-        match self {
+        let height = match self {
             Self::Share => 0.0,
-            Self::Log { from, to } => ((power - from) / (to - from)).clamp(0.0, 1.0),
-        }
+            Self::Log { from, to } => height_of_power(power_of(latency), from, to),
+            Self::Linear { to } => latency.as_secs_f64() / to.as_secs_f64(),
+        };
+        height.clamp(0.0, 1.0)
     }
 
     /// The heights that are ruled, with their labels.
@@ -75,11 +76,22 @@ impl Scale {
             ],
             Self::Log { from, to } => {
                 let whole = from.ceil() as i32..=to.floor() as i32;
-                let tick = |power| (self.height_of_power(f64::from(power)), power_of_ten(power));
-                whole.map(tick).collect()
+                let height = |power: i32| height_of_power(power.into(), from, to);
+                whole
+                    .map(|power| (height(power), power_of_ten(power)))
+                    .collect()
             }
+            Self::Linear { to } => vec![
+                (0.0, "0".into()),
+                (0.5, duration(to / 2)),
+                (1.0, duration(to)),
+            ],
         }
     }
+}
+
+fn height_of_power(power: f64, from: f64, to: f64) -> f64 {
+    (power - from) / (to - from)
 }
 
 /// The power of ten that a latency is, in seconds; nothing is faster than 10 µs.
@@ -96,14 +108,15 @@ fn power_of_ten(power: i32) -> String {
     }
 }
 
-/// One line of a panel: the same calls in each slice of a part of the run.
+/// One line of a panel: the same figure in each slice of a part of the run.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub struct Line {
     /// What the style sheet knows it by.
     pub name: &'static str,
-    /// Whether the calls it lost are filled, up to all of them.
-    pub matters: bool,
-    pub slices: Vec<(Range<Duration>, &'a Figures)>,
+    /// Whether all that it leaves above is filled, as lost.
+    pub loses: bool,
+    /// The slices that have a figure, with its height.
+    pub levels: Vec<(Range<Duration>, f64)>,
 }
 
 /// What a panel shows, the last line above the others.
@@ -114,14 +127,14 @@ pub struct Panel<'a> {
     pub height: f64,
     pub axis: TimeAxis,
     pub scale: Scale,
-    pub lines: Vec<Line<'a>>,
+    pub lines: Vec<Line>,
 }
 
 impl Panel<'_> {
     pub fn draw(&self, svg: &mut String) {
         self.draw_rules(svg);
         for line in &self.lines {
-            if line.matters && matches!(self.scale, Scale::Share) {
+            if line.loses {
                 self.draw_lost(svg, line);
             }
             let (name, points) = (line.name, self.points(line));
@@ -149,8 +162,8 @@ impl Panel<'_> {
     }
 
     /// Fills what was lost: everything between the line and all calls.
-    fn draw_lost(&self, svg: &mut String, line: &Line<'_>) {
-        let (Some((first, _)), Some((last, _))) = (line.slices.first(), line.slices.last()) else {
+    fn draw_lost(&self, svg: &mut String, line: &Line) {
+        let (Some((first, _)), Some((last, _))) = (line.levels.first(), line.levels.last()) else {
             return;
         };
         let (first, last) = (self.axis.x(first.start), self.axis.x(last.end));
@@ -161,12 +174,12 @@ impl Panel<'_> {
         );
     }
 
-    /// The points of a line, level within each slice; slices without calls are passed over.
-    fn points(&self, line: &Line<'_>) -> String {
-        let points = line.slices.iter().filter_map(|(span, figures)| {
-            let y = self.y(self.scale.height(figures)?);
+    /// The points of a line, level within each slice; slices without a figure are passed over.
+    fn points(&self, line: &Line) -> String {
+        let points = line.levels.iter().map(|(span, height)| {
+            let y = self.y(*height);
             let (from, to) = (self.axis.x(span.start), self.axis.x(span.end));
-            Some(format!("{from:.1},{y:.1} {to:.1},{y:.1}"))
+            format!("{from:.1},{y:.1} {to:.1},{y:.1}")
         });
         points.collect::<Vec<_>>().join(" ")
     }
@@ -192,6 +205,17 @@ mod tests {
         assert!((0.9..1.0).contains(&scale.height_of(Duration::from_millis(1_200))));
         let labels: Vec<_> = scale.ticks().into_iter().map(|(_, label)| label).collect();
         assert_eq!(labels, ["1 ms", "10 ms", "100 ms", "1 s"]);
+    }
+
+    #[test]
+    fn a_linear_scale_ends_at_what_none_exceeds() {
+        let scale = Scale::Linear {
+            to: Duration::from_millis(500),
+        };
+        let heights = [0, 250, 500, 501].map(|ms| scale.height_of(Duration::from_millis(ms)));
+        assert_eq!(heights, [0.0, 0.5, 1.0, 1.0]);
+        let labels: Vec<_> = scale.ticks().into_iter().map(|(_, label)| label).collect();
+        assert_eq!(labels, ["0", "250 ms", "500 ms"]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! From calls to verdicts and pages, without a storm.
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::load::call::{Call, Outcome as Ending};
 use crate::options::{Command, parse};
 use crate::stage::{Class, Side, Upstream};
+use crate::timeouts::Timings;
 
 fn options() -> Options {
     match parse(["storm".into(), "--seconds".into(), "16".into()]) {
@@ -71,7 +74,14 @@ fn report(record: &Record, cut_short: Option<Duration>) -> Report {
     let back = phases.filter(|(phase, _)| *phase == Phase::Back);
     let back = back.map(|(_, span)| span.start).next();
     let accepted = PerSide::from_fn(|_| back);
-    Report::new(&options(), record, accepted, Vec::new(), cut_short)
+    Report::new(
+        &options(),
+        record,
+        accepted,
+        Vec::new(),
+        PerUpstream::default(),
+        cut_short,
+    )
 }
 
 #[test]
@@ -168,4 +178,28 @@ fn the_page_is_filled_and_shows_every_phase_and_verdict() {
         assert!(page.contains(class.name()), "{}", class.name());
     }
     assert_eq!(page.matches("✓ held").count(), 23);
+}
+
+#[test]
+fn the_page_shows_a_timeout_as_a_line_and_nothing_where_nothing_is_answered() {
+    let timings = Timings::default();
+    let start = Instant::now();
+    timings.allow(Upstream::Payments, Duration::from_millis(150));
+    let mut report = report(&record(as_expected), None);
+    report.timeouts = timings.since(start);
+    for slice in report
+        .timeline
+        .iter_mut()
+        .filter(|slice| slice.from.as_secs() != 6)
+    {
+        slice.timeouts.payments.p95 = Some(Duration::from_millis(20));
+    }
+    let page = html::page(&report);
+    let lines = |name: &str| {
+        page.matches(&format!(r#"<polyline class="{name}""#))
+            .count()
+    };
+    assert_eq!(lines("timeout"), 2);
+    assert_eq!(lines("p95 payments"), 2);
+    assert_eq!(lines("p95 inventory"), 0);
 }

@@ -20,6 +20,7 @@ impl Display for Table<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_phases(f, &self.0.phases)?;
         write_loads(f, self.0)?;
+        write_timeouts(f, self.0)?;
         if let Some(rush) = self.0.phases.iter().find(|p| p.phase == Phase::Rush) {
             write_classes(f, rush)?;
             write_rush(f, self.0.settings.plan)?;
@@ -83,6 +84,29 @@ fn write_load(
         }
     }
     writeln!(f)
+}
+
+/// How long attempts of the protected gateway took, and might take at the end of each phase.
+fn write_timeouts(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    write!(f, "\n{:20}", "")?;
+    for upstream in Upstream::ALL {
+        write!(f, "{:>30}", format!("attempts to {}", upstream.name()))?;
+    }
+    let columns = format!("{:>10}{:>10}{:>10}", "p95", "timeout", "cut");
+    writeln!(f, "\n{:20}{}", "protected", columns.repeat(2))?;
+    for phase in &report.phases {
+        write!(f, "{:20}", phase.phase.name())?;
+        for upstream in Upstream::ALL {
+            let timed = report.timeouts.of(upstream).timed(phase.from..phase.to);
+            // Of fewer than twenty it would be the slowest: those that were answered as a phase turned.
+            let p95 = timed.p95.filter(|_| timed.answered >= 20);
+            let (p95, timeout) = (duration_or_none(p95), duration_or_none(timed.timeout));
+            let cut = percent(timed.cut, timed.all());
+            write!(f, "{p95:>10}{timeout:>10}{cut:>10}")?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
 }
 
 /// The rush, class by class.
