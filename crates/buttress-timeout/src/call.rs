@@ -183,10 +183,10 @@ impl Timed {
     /// Takes in how the call ended.
     #[inline]
     pub(crate) fn end(&mut self, verdict: Verdict) -> Ended {
+        // How long a failure took says nothing of how long an answer does.
         let outcome = match verdict {
             Verdict::Success => Outcome::Completed,
-            Verdict::Neutral => Outcome::Nothing,
-            _ => Outcome::Censored,
+            _ => Outcome::Nothing,
         };
         let now = Instant::now();
         if outcome != Outcome::Completed && self.is_past_deadline(now) {

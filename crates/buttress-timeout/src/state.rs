@@ -79,9 +79,9 @@ pub(crate) enum Outcome {
     Completed,
     /// It was cut by its own limit.
     TimedOut,
-    /// It ended otherwise: an answer would have taken at least as long.
+    /// It was given up: an answer would have taken at least as long.
     Censored,
-    /// It says nothing: a refusal.
+    /// It says nothing: a failure, or a refusal.
     Nothing,
 }
 
