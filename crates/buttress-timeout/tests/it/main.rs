@@ -1,4 +1,5 @@
 //! The public face of timeouts, on paused time.
+#![expect(clippy::disallowed_methods, reason = "tests spawn tasks of their own")]
 
 mod adaptation;
 mod connection;
