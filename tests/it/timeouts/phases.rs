@@ -135,7 +135,7 @@ async fn a_slow_reader_is_no_slow_answer() {
 async fn a_reader_who_asks_leaves_and_comes_back_finds_what_came_meanwhile() {
     let timeout = unlimited().idle(100 * MS).first_byte(100 * MS).build();
     let mut script = a_second_each();
-    script.pieces = vec![1050 * MS, 1120 * MS];
+    script.pieces = vec![1050 * MS, 2100 * MS];
     script.end = None;
     let service = service_fn(move |request: Request<()>| script.clone().play(request));
     let service = (timeout.layer().http(), WidenLayer).layer(service);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use buttress_core::{Error, Name, Reason, Rejected, Verdict, WidenLayer, by};
 use buttress_testkit::{
@@ -89,7 +90,7 @@ async fn what_is_cut_or_dropped_would_have_taken_at_least_so_long() {
     cut.layer().layer(hanging()).oneshot(()).await.unwrap_err();
     assert_eq!(samples(&cut), UNFINISHED);
 
-    for (polls, wait) in [(0, MS), (1, 0 * MS), (1, 50 * MS)] {
+    for (polls, wait) in [(0, MS), (1, Duration::ZERO), (1, 50 * MS)] {
         let dropped = learning();
         let mut service = dropped.layer().layer(hanging());
         let mut call = Box::pin(

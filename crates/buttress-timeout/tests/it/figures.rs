@@ -82,6 +82,7 @@ async fn calls_alone_teach_it() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "a list")]
 async fn facts_have_the_names_that_statistics_know() {
     let timeout = AdaptiveTimeout::builder("facts").total(SECOND).build();
     let names = [
@@ -130,7 +131,10 @@ async fn facts_have_the_names_that_statistics_know() {
         ("adaptive_timeouts", Condition::Up)
     );
     assert_eq!(Inspect::name(&timeout), Name::new("facts"));
+}
 
+#[test]
+fn a_fixed_one_says_so() {
     let fixed = AdaptiveTimeout::fixed(250 * MS);
     assert!(
         fixed

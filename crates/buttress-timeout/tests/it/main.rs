@@ -1,5 +1,6 @@
 //! The public face of timeouts, on paused time.
 #![expect(clippy::disallowed_methods, reason = "tests spawn tasks of their own")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail a test")]
 
 mod adaptation;
 mod connection;
@@ -10,9 +11,10 @@ mod figures;
 mod moving;
 mod settings;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use buttress_sync::Mutex;
 use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutBuilder, Event};
 
 const MS: Duration = Duration::from_millis(1);
@@ -33,11 +35,11 @@ struct Told(Arc<Mutex<Vec<Event>>>);
 impl Told {
     fn by(&self, builder: AdaptiveTimeoutBuilder) -> AdaptiveTimeout {
         let told = Arc::clone(&self.0);
-        let listen = move |event: &Event| told.lock().unwrap().push(*event);
+        let listen = move |event: &Event| told.lock().push(*event);
         builder.observer(listen).build()
     }
 
     fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        std::mem::take(&mut *self.0.lock())
     }
 }

@@ -8,6 +8,7 @@ use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutBuilder};
 use super::{MS, SECOND};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_setting_that_makes_no_sense_is_named() {
     type Change = fn(AdaptiveTimeoutBuilder) -> AdaptiveTimeoutBuilder;
     let table: [(&str, &str, Change); 20] = [
