@@ -81,7 +81,7 @@ fn naive_milliseconds(value: &[u8]) -> Option<Duration> {
 fn digits(text: &[u8]) -> Option<u128> {
     let mut amount: u128 = 0;
     for digit in text {
-        if !(b'0'..=b'9').contains(digit) {
+        if !digit.is_ascii_digit() {
             return None;
         }
         amount = amount
