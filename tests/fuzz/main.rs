@@ -5,6 +5,7 @@
 
 mod hints;
 mod mutation;
+mod timeouts;
 
 use buttress_testkit::{deep, seed};
 
@@ -26,4 +27,9 @@ fn drive(target: fn(&[u8]), generate: impl Fn(&mut Chance) -> Vec<u8>) {
 #[test]
 fn no_header_makes_a_wait_that_was_not_meant() {
     drive(hints::target, hints::generate);
+}
+
+#[test]
+fn no_header_makes_a_deadline_that_was_not_meant() {
+    drive(timeouts::target, timeouts::generate);
 }

@@ -28,6 +28,9 @@ enum Failing {
 
 /// The contract, and a drop at every point.
 fn keeps_every_promise<X: Testable<Service: Clone>>(failing: Failing, fixture: impl Fn() -> X) {
+    // Whoever limits time needs a timer.
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let _time = runtime.enter();
     strict_contract(&fixture);
     let report = cancel_matrix(&fixture);
     let ways = report.endings;
@@ -135,10 +138,21 @@ promises! {
     a_queue: |handles| handles.queue();
     a_queue_over_a_breaker: |handles| (handles.queue(), handles.breaker.layer());
     a_breaker_over_a_queue: |handles| (handles.breaker.layer(), handles.queue());
+    a_timeout: |handles| handles.alone(handles.timeout.layer());
+    a_fixed_timeout: |handles| handles.alone(handles.fixed.layer());
+    a_fixed_timeout_over_a_timeout: |handles| handles.alone((handles.fixed.layer(), handles.timeout.layer()));
+    a_timeout_over_a_breaker: |handles| (handles.timeout.layer(), handles.breaker.layer());
+    a_breaker_over_a_timeout: |handles| (handles.breaker.layer(), handles.timeout.layer());
+    a_bulkhead_over_a_timeout: |handles| (handles.bulkhead.refusing_layer(), handles.timeout.layer());
+    a_timeout_over_a_bulkhead: |handles| (handles.timeout.layer(), handles.bulkhead.refusing_layer());
+    a_timeout_over_a_queue: |handles| (handles.fixed.layer(), handles.queue());
+    a_queue_over_a_timeout: |handles| (handles.queue(), handles.timeout.layer());
 }
 
 promises! {
     GoesOn:
+    a_retry_over_a_timeout: |handles| (handles.retry.layer(), handles.timeout.layer());
+    a_timeout_over_a_retry: |handles| (handles.fixed.layer(), handles.retry.layer());
     a_retry: |handles| handles.retry.layer();
     a_retry_over_a_breaker: |handles| (handles.retry.layer(), handles.breaker.layer());
     a_retry_over_a_bulkhead: |handles| (handles.retry.layer(), handles.bulkhead.refusing_layer());

@@ -17,6 +17,7 @@ mod retry_readiness;
 mod retry_storm;
 mod support;
 mod tidy;
+mod timeouts;
 mod tonic;
 mod trybuild;
 mod types;

@@ -5,6 +5,7 @@ mod closures;
 mod places;
 mod queues;
 mod retries;
+mod timeouts;
 
 use std::convert::Infallible;
 use std::error::Error as StdError;

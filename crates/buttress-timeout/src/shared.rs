@@ -120,9 +120,10 @@ impl Shared {
 
     /// The timeout of this moment, for a call that has no head.
     pub(crate) fn timeout(&self) -> Duration {
-        let limit = self.limits.longest();
-        let learned = self.state.as_ref().map(|state| state.timeout());
-        learned.map_or(limit, |learned| learned.min(limit))
+        match &self.state {
+            None => self.limits.longest(),
+            Some(state) => state.timeout().min(self.limits.to_head(false)),
+        }
     }
 
     /// What becomes of a call that came after its deadline.

@@ -1,9 +1,10 @@
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
+use tokio::task::coop::{has_budget_remaining, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 pin_project! {
@@ -39,7 +40,7 @@ impl Timer {
         while let Some(mut running) = sleep.as_mut().as_pin_mut() {
             let is_late = running.deadline() > due;
             if !is_late {
-                ready!(running.as_mut().poll(cx));
+                ready!(poll_on_any_budget(running.as_mut(), cx));
                 if running.deadline() == due {
                     break;
                 }
@@ -70,6 +71,15 @@ impl Timer {
     }
 }
 
+/// What waits may have used up all that its task may do at once, each time that it was polled. That must not hide that it is over.
+fn poll_on_any_budget(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    if has_budget_remaining() {
+        sleep.poll(cx)
+    } else {
+        pin!(unconstrained(sleep)).poll(cx)
+    }
+}
+
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let due = self.sleep.as_ref().map(Sleep::deadline);
@@ -80,7 +90,6 @@ impl fmt::Debug for Timer {
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests {
     use std::future::poll_fn;
-    use std::pin::pin;
     use std::time::Duration;
 
     use super::*;

@@ -9,6 +9,7 @@ use buttress_circuit_breaker::{CircuitBreaker, State};
 use buttress_core::{Settle, Verdict};
 use buttress_retry::{Backoff, Retry, RetryBudgetLayer};
 use buttress_testkit::{HammerReport, Live, Subject};
+use buttress_timeout::AdaptiveTimeout;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
@@ -20,6 +21,12 @@ pub(super) struct Handles {
     pub(super) other: Bulkhead,
     /// Sends again at once what fails, with a budget that is soon spent.
     pub(super) retry: Retry,
+    /// Learns from what calls take, and is far from cutting any.
+    pub(super) timeout: AdaptiveTimeout,
+    /// Learns nothing.
+    pub(super) fixed: AdaptiveTimeout,
+    /// Whether nobody counts the calls.
+    counts_nothing: Cell<bool>,
     /// Whether calls may wait in front of the first.
     queues: Cell<bool>,
     /// Whether what stands further out sees fewer calls than there are attempts.
@@ -29,6 +36,8 @@ pub(super) struct Handles {
 /// The slots of the bulkhead under the hammer, and the places in its queue.
 const SLOTS: u32 = 3;
 const PLACES: u32 = 2;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 impl Handles {
     /// One slot, and a breaker that is half-open for good with a place for one probe: what is lost once is missed at once.
@@ -69,6 +78,13 @@ impl Handles {
                 .retries(2)
                 .backoff(Backoff::constant(Duration::ZERO))
                 .build(),
+            timeout: AdaptiveTimeout::builder("many-calls")
+                .min_samples(10)
+                .floor(HOUR)
+                .total(HOUR)
+                .build(),
+            fixed: AdaptiveTimeout::fixed(HOUR),
+            counts_nothing: Cell::new(false),
             queues: Cell::new(false),
             retries_inside: Cell::new(false),
         }
@@ -78,6 +94,12 @@ impl Handles {
     pub(super) fn retry_inside(&self) -> RetryBudgetLayer {
         self.retries_inside.set(true);
         self.retry.layer()
+    }
+
+    /// A layer around which, and in which, nobody counts calls.
+    pub(super) fn alone<L>(&self, layer: L) -> L {
+        self.counts_nothing.set(true);
+        layer
     }
 
     /// The layer that lets calls wait.
@@ -126,7 +148,9 @@ impl Handles {
             .into_iter()
             .filter(|&count| count > 0);
         let inner_calls = u64::try_from(report.inner_calls).unwrap() + 1;
-        if self.retries_inside.get() {
+        if self.counts_nothing.get() {
+            assert_eq!(used.count(), 0, "{report}");
+        } else if self.retries_inside.get() {
             assert_eq!(attempts, inner_calls, "{report}");
             let first = used.min().unwrap();
             assert_eq!(first, budget.total_requests, "{report}");
