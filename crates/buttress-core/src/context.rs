@@ -1,73 +1,8 @@
 use std::future::Future;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Verdict;
-
-/// The moment after which nobody waits for the answer any more.
-///
-/// Set by whoever knows it, in the request's extensions over HTTP; no layer queues, retries or starts what cannot finish in
-/// time. The earlier of two is the lesser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Deadline {
-    instant: Instant,
-    spares_streams: bool,
-}
-
-/// A wait that outlasts every program: what [`Deadline::after`] takes a longer one for.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-impl Deadline {
-    /// The deadline at this moment.
-    #[must_use]
-    pub const fn at(instant: Instant) -> Self {
-        Self {
-            instant,
-            spares_streams: false,
-        }
-    }
-
-    /// The deadline this long after `now`; a hundred years, if that is nearer.
-    #[must_use]
-    pub fn after(now: Instant, wait: Duration) -> Self {
-        Self::at(now.checked_add(wait.min(FOREVER)).unwrap_or(now))
-    }
-
-    /// The same moment for an answer that ends, and none for one that turns out to be a stream once its head is there: what a
-    /// total timeout means, other than a caller who will be gone.
-    #[must_use]
-    pub const fn sparing_streams(self) -> Self {
-        Self {
-            spares_streams: true,
-            ..self
-        }
-    }
-
-    /// Whether an answer that turns out to be a stream may go on after it.
-    #[must_use]
-    pub const fn spares_streams(self) -> bool {
-        self.spares_streams
-    }
-
-    /// The moment itself.
-    #[must_use]
-    pub const fn instant(self) -> Instant {
-        self.instant
-    }
-
-    /// How long is left at `now`; zero once it has passed.
-    #[must_use]
-    pub fn remaining(self, now: Instant) -> Duration {
-        self.instant.saturating_duration_since(now)
-    }
-
-    /// Whether nobody waits any more at `now`.
-    #[must_use]
-    pub fn has_passed(self, now: Instant) -> bool {
-        self.instant <= now
-    }
-}
+use crate::{Deadline, Verdict};
 
 /// How much a call matters, compared with others that want the same slot.
 ///
@@ -129,8 +64,10 @@ pub enum Mark {
     Deadline {
         /// The moment.
         deadline: Deadline,
-        /// How far off it is.
-        remaining: Duration,
+        /// The moment at which this is written.
+        now: Instant,
+        /// Whether the next service is to be told.
+        announce: bool,
     },
     /// The key that tells the server that two requests are one operation; it is left alone where there is one.
     IdempotencyKey(u128),
@@ -198,31 +135,4 @@ pub trait ResponseContext<T> {
     /// Gives up an answer, in a way that spares what it stands on: over HTTP a short body is read to its end, so that the
     /// connection can be used again.
     fn discard(&self, answer: T) -> Self::Discard;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_earlier_of_two_deadlines_is_the_lesser_and_a_firm_one_less_than_one_that_spares_streams()
-    {
-        let now = Instant::now();
-        let soon = Deadline::after(now, Duration::from_secs(1));
-        let later = Deadline::after(now, Duration::from_secs(2));
-        assert!(soon.sparing_streams() < later);
-        assert_eq!(soon.sparing_streams().min(soon), soon);
-        assert!(soon.sparing_streams().spares_streams() && !soon.spares_streams());
-    }
-
-    #[test]
-    fn a_deadline_takes_any_wait() {
-        let now = Instant::now();
-        assert_eq!(
-            Deadline::after(now, Duration::ZERO).remaining(now),
-            Duration::ZERO
-        );
-        assert!(Deadline::after(now, Duration::ZERO).has_passed(now));
-        assert!(Deadline::after(now, Duration::MAX).remaining(now) >= Duration::from_secs(1 << 31));
-    }
 }

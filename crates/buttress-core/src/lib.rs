@@ -3,6 +3,7 @@
 mod classify;
 mod config_error;
 mod context;
+mod deadline;
 mod error;
 mod gate;
 mod guarded;
@@ -22,9 +23,8 @@ mod widen;
 
 pub use crate::classify::{ByResult, Chosen, Classify, Reclassify, by};
 pub use crate::config_error::ConfigError;
-pub use crate::context::{
-    Attempt, Deadline, Mark, Priority, Repeatable, RequestContext, ResponseContext,
-};
+pub use crate::context::{Attempt, Mark, Priority, Repeatable, RequestContext, ResponseContext};
+pub use crate::deadline::Deadline;
 pub use crate::error::{Error, Rejectable, find_rejection};
 pub use crate::gate::Gate;
 pub use crate::guarded::{Guarded, GuardedFuture, failing_on_unwind};

@@ -13,7 +13,10 @@ pub trait Watch {
     fn poll_overdue(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Rejected>;
 
     /// A piece of the answer has come by.
-    fn progressed(self: Pin<&mut Self>);
+    ///
+    /// # Errors
+    /// When the answer as a whole has taken too long: pieces that are always ready do not outrun that.
+    fn progressed(self: Pin<&mut Self>) -> Result<(), Rejected>;
 
     /// The answer is a stream without an end of its own: no limit on all of it applies, but those between its pieces and the
     /// caller's own deadline.

@@ -44,7 +44,8 @@ impl Arrival {
         if timeout.is_zero() {
             return Some(Rejected::new(Reason::DeadlineExceeded, NAME));
         }
-        let deadline = Deadline::after(Instant::now(), timeout);
+        // Whoever sent it ends a stream himself, if that was meant: his own timeout may be one that spares streams.
+        let deadline = Deadline::after(Instant::now(), timeout).sparing_streams();
         context::shorten(request.extensions_mut(), deadline);
         None
     }

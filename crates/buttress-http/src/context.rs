@@ -73,7 +73,7 @@ pub(crate) fn stamp(request: &mut impl RequestHead, mark: Mark) {
 /// Puts a deadline into the extensions of a request or an answer, unless an earlier one is there.
 pub(crate) fn shorten(extensions: &mut Extensions, deadline: Deadline) {
     let kept = extensions.get_or_insert(deadline);
-    *kept = deadline.min(*kept);
+    *kept = deadline.earlier(*kept);
 }
 
 /// As a random UUID (RFC 9562, version 4), for servers that look at that. It is no secret.

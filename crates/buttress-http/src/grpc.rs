@@ -161,7 +161,7 @@ where
         if tracked::has_ended(&answer, None) {
             Timed::unwatched(answer)
         } else {
-            Timed::watched(answer, watch(), true)
+            Timed::watched(answer, watch(), true, None)
         }
     }
 }
@@ -206,8 +206,17 @@ impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
-        if let (Mark::Deadline { remaining, .. }, Side::Client) = (mark, self.side) {
-            announce_grpc(request.headers_mut(), remaining);
+        // Nothing tells a stream from a call that has one answer, and other servers cut both: a total of ours, which spares streams,
+        // is not told.
+        if let Mark::Deadline {
+            deadline,
+            now,
+            announce: true,
+        } = mark
+            && let Some(deadline) = deadline.callers()
+            && self.side == Side::Client
+        {
+            announce_grpc(request.headers_mut(), deadline.remaining(now));
         }
     }
 }

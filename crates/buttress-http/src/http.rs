@@ -151,11 +151,12 @@ where
 
     #[inline]
     fn watch(&self, answer: Response<B>, watch: impl FnOnce() -> W) -> Self::Output {
-        if tracked::has_ended(&answer, tracked::promised(&answer)) {
+        let promised = tracked::promised(&answer);
+        if tracked::has_ended(&answer, promised) {
             Timed::unwatched(answer)
         } else {
             let is_stream = is_event_stream(answer.headers());
-            Timed::watched(answer, watch(), is_stream)
+            Timed::watched(answer, watch(), is_stream, promised)
         }
     }
 }
@@ -200,8 +201,14 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
-        if let (Mark::Deadline { remaining, .. }, Side::Client) = (mark, self.side) {
-            announce_http(request.headers_mut(), remaining);
+        if let Mark::Deadline {
+            deadline,
+            now,
+            announce: true,
+        } = mark
+            && self.side == Side::Client
+        {
+            announce_http(request.headers_mut(), deadline.remaining(now));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use buttress_core::{Rejected, Watch};
+use bytes::Buf;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -32,6 +33,8 @@ pin_project! {
         // Empty once there is nothing to come.
         #[pin]
         watch: Option<W>,
+        // The promised bytes that have not gone by yet: a body that has given them all need not say that it has ended.
+        outstanding: Option<u64>,
         cut: PhantomData<fn() -> K>,
     }
 }
@@ -47,6 +50,7 @@ impl<B, W, K> Timed<B, W, K> {
         Self {
             inner: Some(inner),
             watch,
+            outstanding: None,
             cut: PhantomData,
         }
     }
@@ -55,24 +59,39 @@ impl<B, W, K> Timed<B, W, K> {
     pub const fn inner(&self) -> Option<&B> {
         self.inner.as_ref()
     }
+
+    /// Ends the body. What the answer stands on is free before anybody hears of it.
+    #[cold]
+    fn cut(self: Pin<&mut Self>, rejected: Rejected) -> Result<Frame<B::Data>, K::Error>
+    where
+        B: Body,
+        K: Cut<B::Error>,
+    {
+        let mut this = self.project();
+        this.inner.set(None);
+        this.watch.set(None);
+        K::cut(rejected)
+    }
 }
 
 impl<B, W: Watch, K> Timed<B, W, K> {
-    /// Lets `watch` keep the time of the body, and tells the layers above of the deadline that it keeps to.
+    /// Lets `watch` keep the time of the body, and tells the layers above of the caller's deadline that it keeps to.
     pub(crate) fn watched(
         mut response: Response<B>,
         mut watch: W,
         is_stream: bool,
+        promised: Option<u64>,
     ) -> Response<Self> {
         if is_stream {
             watch.spare_stream();
         }
-        if let Some(deadline) = watch.deadline()
-            && !(is_stream && deadline.spares_streams())
-        {
+        if let Some(deadline) = watch.deadline() {
             crate::context::shorten(response.extensions_mut(), deadline);
         }
-        response.map(|inner| Self::new(inner, Some(watch)))
+        response.map(|inner| Self {
+            outstanding: promised,
+            ..Self::new(inner, Some(watch))
+        })
     }
 }
 
@@ -99,10 +118,10 @@ where
 
     #[inline]
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, K::Error>>> {
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
@@ -111,16 +130,19 @@ where
             match &polled {
                 Poll::Pending => {
                     let rejected = ready!(watch.poll_overdue(cx));
-                    // What the answer stands on is free before anybody hears of it.
-                    this.inner.set(None);
-                    this.watch.set(None);
-                    return Poll::Ready(Some(K::cut(rejected)));
+                    return Poll::Ready(Some(self.cut(rejected)));
                 }
                 Poll::Ready(Some(Ok(frame))) => {
-                    watch.progressed();
+                    if let Some(data) = frame.data_ref() {
+                        let bytes = u64::try_from(data.remaining()).unwrap_or(u64::MAX);
+                        *this.outstanding = this.outstanding.map(|left| left.saturating_sub(bytes));
+                    }
                     // Nothing comes after trailers.
-                    if frame.is_trailers() || inner.is_end_stream() {
+                    let is_over = frame.is_trailers() || inner.is_end_stream();
+                    if is_over || *this.outstanding == Some(0) {
                         this.watch.set(None);
+                    } else if let Err(rejected) = watch.progressed() {
+                        return Poll::Ready(Some(self.cut(rejected)));
                     }
                 }
                 Poll::Ready(None | Some(Err(_))) => this.watch.set(None),

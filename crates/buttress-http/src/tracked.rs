@@ -70,7 +70,9 @@ impl<B: Body, P: Settle, J: Judge> Tracked<B, P, J> {
         if over {
             call.end(None);
         } else {
-            call.deadline = response.extensions().get().copied();
+            let deadline = response.extensions().get::<Deadline>();
+            let callers = deadline.and_then(|deadline| deadline.callers());
+            call.deadline = callers.map(Deadline::instant);
             call.note();
         }
         response.map(|inner| Self { inner, call })
@@ -176,7 +178,7 @@ struct Call<P: Settle, J: Judge> {
     /// The promised bytes that have not gone by yet.
     outstanding: Option<u64>,
     /// When the caller goes, as a layer below has found out: looked at only when something goes wrong.
-    deadline: Option<Deadline>,
+    deadline: Option<Instant>,
     polled: bool,
     judge: J,
 }
@@ -221,8 +223,7 @@ impl<P: Settle, J: Judge> Call<P, J> {
     /// dependency than the head did in time.
     #[cold]
     fn go_wrong(&mut self, verdict: Verdict) {
-        let deadline = self.deadline;
-        let is_late = deadline.is_some_and(|deadline| deadline.has_passed(Instant::now()));
+        let is_late = self.deadline.is_some_and(|gone| gone <= Instant::now());
         self.settle(match self.head {
             _ if !is_late => verdict,
             Verdict::Success => Verdict::Neutral,

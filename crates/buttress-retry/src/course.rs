@@ -255,8 +255,19 @@ impl<S, P, Kept> Course<S, P, Kept> {
         let attempts = &mut more.attempts;
         attempts.retries = attempts.retries.saturating_add(1);
         attempts.waited = delay;
-        if attempts.deadline.is_some() {
-            attempts.attempt_started = Some(Instant::now());
+        if let Some(deadline) = attempts.deadline {
+            let now = Instant::now();
+            attempts.attempt_started = Some(now);
+            // What was written for the first attempt is more than is left.
+            let announce = retry.0.announces;
+            protocol.stamp(
+                &mut request,
+                Mark::Deadline {
+                    deadline,
+                    now,
+                    announce,
+                },
+            );
         }
         let attempt = Attempt {
             index: attempts.retries,

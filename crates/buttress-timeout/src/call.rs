@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::event::Phase;
 use crate::shared::{HANDLES, Shared};
 use crate::state::{Allowance, Outcome};
-use crate::watch::BodyWatch;
+use crate::watch::{BodyWatch, reason};
 
 pin_project! {
     /// A call under way.
@@ -125,7 +125,7 @@ impl Timed {
     ) -> Self {
         let started = shared.moment(now);
         let allowance = shared.allow(started, has_head);
-        let is_open = shared.state.is_some() || deadline.is_some();
+        let is_open = shared.state.is_some() || deadline.and_then(Deadline::callers).is_some();
         Self {
             shared,
             started,
@@ -143,10 +143,11 @@ impl Timed {
 
     #[cold]
     fn cut(&mut self) -> Rejected {
-        let (_, reason) = self.first_due();
-        let outcome = match reason {
-            Reason::TimedOut => Outcome::TimedOut,
-            _ => Outcome::Censored,
+        let (due, reason) = self.first_due();
+        let outcome = if due == self.own_due() {
+            Outcome::TimedOut
+        } else {
+            Outcome::Censored
         };
         if self.is_open {
             self.settle(outcome, Instant::now());
@@ -156,13 +157,15 @@ impl Timed {
 
     /// When it has taken too long, and why.
     fn first_due(&self) -> (Instant, Reason) {
-        let own = self.shared.instant(self.started, self.allowance.limit);
+        let own = self.own_due();
         match self.deadline {
-            Some(deadline) if deadline.instant() <= own => {
-                (deadline.instant(), Reason::DeadlineExceeded)
-            }
+            Some(deadline) if deadline.instant() <= own => (deadline.instant(), reason(deadline)),
             _ => (own, Reason::TimedOut),
         }
+    }
+
+    fn own_due(&self) -> Instant {
+        self.shared.instant(self.started, self.allowance.limit)
     }
 
     /// What took too long, where it did.
@@ -197,9 +200,10 @@ impl Timed {
         Ended::InTime
     }
 
+    /// Whether its caller is gone.
     fn is_past_deadline(&self, now: Instant) -> bool {
-        self.deadline
-            .is_some_and(|deadline| deadline.has_passed(now))
+        let callers = self.deadline.and_then(Deadline::callers);
+        callers.is_some_and(|deadline| deadline.has_passed(now))
     }
 
     #[inline]

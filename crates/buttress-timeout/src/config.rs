@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) min_samples: u32,
     pub(crate) floor: Duration,
     pub(crate) ceiling: Option<Duration>,
+    pub(crate) announce: bool,
     pub(crate) seed: Option<u64>,
 }
 
@@ -31,6 +32,7 @@ impl Default for Config {
             min_samples: 100,
             floor: Duration::from_millis(10),
             ceiling: None,
+            announce: true,
             seed: None,
         }
     }
@@ -138,7 +140,8 @@ impl AdaptiveTimeoutBuilder {
         self
     }
 
-    /// How long the head of an answer may take, whatever was learned; 30 s by default. A plain call has no head of its own.
+    /// How long the head of an answer may take, whatever was learned; 30 s by default. A plain call has no head of its own; it is
+    /// limited by this where there is no total.
     pub const fn head(mut self, limit: Duration) -> Self {
         self.config.limits.head = limit;
         self
@@ -192,6 +195,14 @@ impl AdaptiveTimeoutBuilder {
     /// one the [`head`](Self::head).
     pub const fn ceiling(mut self, limit: Duration) -> Self {
         self.config.ceiling = Some(limit);
+        self
+    }
+
+    /// Whether the next service is told how long this one still waits: yes by default, where calls go out over HTTP or gRPC. Over
+    /// HTTP the milliseconds that remain then stand in the header `x-request-timeout`; over gRPC a caller's deadline stands in
+    /// `grpc-timeout`, and a total, which spares streams, is not told.
+    pub const fn announce(mut self, announce: bool) -> Self {
+        self.config.announce = announce;
         self
     }
 

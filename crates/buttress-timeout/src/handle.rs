@@ -181,11 +181,12 @@ impl AdaptiveTimeout {
     /// What the request of such a call is to be told: the earlier of the caller's deadline and the end of the whole call.
     pub(crate) fn mark(&self, now: Instant, deadline: Option<Deadline>) -> Option<Mark> {
         let total = self.0.limits.total;
-        let own = total.map(|total| Deadline::after(now, total).sparing_streams());
-        let deadline = own.into_iter().chain(deadline).min()?;
+        let own = total.map(|total| Deadline::after(now, total).as_total());
+        let deadlines = own.into_iter().chain(deadline);
         Some(Mark::Deadline {
-            deadline,
-            remaining: deadline.remaining(now),
+            deadline: deadlines.reduce(Deadline::earlier)?,
+            now,
+            announce: self.0.announces,
         })
     }
 }

@@ -16,15 +16,15 @@ pub(crate) struct Limits {
 impl Limits {
     /// How long a call may take until its future ends: up to the head, where there is one.
     pub(crate) fn to_head(self, has_head: bool) -> Duration {
-        let total = self.total.unwrap_or(Duration::MAX);
+        let longest = self.longest();
         if has_head {
-            total.min(self.head)
+            longest.min(self.head)
         } else {
-            total
+            longest
         }
     }
 
-    /// The longest that what is learned may be.
+    /// How long a call may take that has no head, and the longest that what is learned may be.
     pub(crate) fn longest(self) -> Duration {
         self.total.unwrap_or(self.head)
     }

@@ -25,6 +25,8 @@ pub(crate) static HANDLES: Directory<Shared> = Directory::new();
 pub(crate) struct Shared {
     pub(crate) name: Name,
     pub(crate) limits: Limits,
+    /// Whether the next service is told of the deadline.
+    pub(crate) announces: bool,
     /// What was learned; nothing where the limits are fixed.
     pub(crate) state: Option<Box<State>>,
     pub(crate) entry: Entry<Self>,
@@ -54,6 +56,7 @@ impl Shared {
         let shared = Arc::new(Self {
             name,
             limits: config.limits,
+            announces: config.announce,
             state,
             entry,
             fixed,

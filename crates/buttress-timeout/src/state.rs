@@ -1,5 +1,6 @@
 //! The machine: how long a call may take, learned from what calls took. No clock, no task, no log.
 
+mod climbers;
 mod learner;
 
 use std::time::Duration;
@@ -9,7 +10,8 @@ use buttress_sync::Mutex;
 use buttress_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use buttress_timer::{Moment, nanos};
 
-use self::learner::{Decision, Learner};
+use self::climbers::Climbers;
+use self::learner::{Decision, Learner, Seen};
 pub(crate) use self::learner::{Rule, Turn};
 
 /// How long a timeout stands before it is looked at again.
@@ -19,8 +21,10 @@ const STANDS_FOR: Duration = Duration::from_millis(100);
 const FEW: u64 = 63;
 /// One in eight, while so many are cut that nothing can be said of the others.
 const MANY: u64 = 7;
-/// Not more of those at once, however long they may take.
-const MOST_CLIMBERS: u32 = 8;
+/// Not more of those at once that climb the same ladder, however long they may take.
+const MOST_CLIMBERS: u64 = 8;
+/// Nor more of all ladders, of which those before may still have some that hang.
+const MOST_OF_ALL: u64 = 32;
 
 const MASK_BITS: u32 = 8;
 const MASK: u64 = (1 << MASK_BITS) - 1;
@@ -38,7 +42,7 @@ pub(crate) struct State {
     /// When the timeout is to be looked at again, in nanoseconds.
     due: AtomicU64,
     /// Calls under way that climb.
-    climbers: AtomicU32,
+    climbers: AtomicU64,
     /// Calls in a row that were given all the time there is, and needed more.
     hopeless: AtomicU32,
     ceiling: u64,
@@ -60,15 +64,19 @@ pub(crate) enum Trial {
     None,
     /// One of the few.
     Explores,
-    /// One of the many; it has a place, which it gives back.
-    Climbs,
+    /// One of the many; it has a place on the ladder of this number, which it gives back.
+    Climbs(u32),
     /// Such a one with all the time there is.
-    ClimbsToTheTop,
+    ClimbsToTheTop(u32),
 }
 
 impl Trial {
-    const fn has_place(self) -> bool {
-        matches!(self, Self::Climbs | Self::ClimbsToTheTop)
+    /// The ladder that it has a place on.
+    const fn ladder(self) -> Option<u32> {
+        match self {
+            Self::Climbs(ladder) | Self::ClimbsToTheTop(ladder) => Some(ladder),
+            Self::None | Self::Explores => None,
+        }
     }
 }
 
@@ -92,7 +100,7 @@ impl State {
             current: AtomicU64::new(ceiling << MASK_BITS | FEW),
             exploring: AtomicU64::new(ceiling),
             due: AtomicU64::new(0),
-            climbers: AtomicU32::new(0),
+            climbers: AtomicU64::new(0),
             hopeless: AtomicU32::new(0),
             ceiling,
             seed,
@@ -129,12 +137,12 @@ impl State {
             Trial::None
         } else if mask == FEW {
             Trial::Explores
-        } else if !self.take_place() {
-            Trial::None
-        } else if longer < self.ceiling {
-            Trial::Climbs
         } else {
-            Trial::ClimbsToTheTop
+            match self.take_place() {
+                None => Trial::None,
+                Some(ladder) if longer < self.ceiling => Trial::Climbs(ladder),
+                Some(ladder) => Trial::ClimbsToTheTop(ladder),
+            }
         };
         let limit = if trial == Trial::None { limit } else { longer };
         Allowance {
@@ -143,12 +151,30 @@ impl State {
         }
     }
 
-    fn take_place(&self) -> bool {
-        let has_place = self.climbers.fetch_add(1, Ordering::Relaxed) < MOST_CLIMBERS;
-        if !has_place {
-            self.climbers.fetch_sub(1, Ordering::Relaxed);
-        }
-        has_place
+    /// Takes a place on the present ladder, if there is one.
+    fn take_place(&self) -> Option<u32> {
+        let place = |word| {
+            let climbers = Climbers::of(word);
+            let has_room = climbers.here < MOST_CLIMBERS && climbers.all < MOST_OF_ALL;
+            has_room.then(|| climbers.and_one().word())
+        };
+        let before = self
+            .climbers
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, place);
+        before.ok().map(|word| Climbers::of(word).ladder)
+    }
+
+    /// The number of the ladder that stands.
+    fn ladder(&self) -> u32 {
+        Climbers::of(self.climbers.load(Ordering::Relaxed)).ladder
+    }
+
+    /// Gives a place back; on a ladder that stands no more it is only one of all.
+    fn give_back(&self, ladder: u32) {
+        let leave = |word| Some(Climbers::of(word).without_one(ladder).word());
+        let _ = self
+            .climbers
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, leave);
     }
 
     /// Takes in how a call ended that took so long; gives the turn that the timeout took by it, if it was time to look.
@@ -165,8 +191,10 @@ impl State {
         }
         match outcome {
             Outcome::Completed => self.samples.record(took),
-            Outcome::TimedOut | Outcome::Censored => self.samples.record_censored(took),
-            Outcome::Nothing => return None,
+            Outcome::TimedOut => self.samples.record_censored(took),
+            // Who gives up long before the timeout has shown nothing about it, and would only drive out those who have.
+            Outcome::Censored if took >= self.timeout() / 2 => self.samples.record_censored(took),
+            Outcome::Censored | Outcome::Nothing => return None,
         }
         if now.nanos() < self.due.load(Ordering::Relaxed) {
             return None;
@@ -176,15 +204,16 @@ impl State {
 
     #[cold]
     fn end_trial(&self, trial: Trial, outcome: Outcome, took: Duration) {
-        if trial.has_place() {
-            self.climbers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(ladder) = trial.ladder() {
+            self.give_back(ladder);
         }
-        match outcome {
-            Outcome::TimedOut if trial == Trial::ClimbsToTheTop => {
+        match (trial, outcome) {
+            // What comes of a ladder that stands no more says nothing of this one.
+            (Trial::ClimbsToTheTop(ladder), Outcome::TimedOut) if ladder == self.ladder() => {
                 self.hopeless.fetch_add(1, Ordering::Relaxed);
             }
             // One that the others' limit would have allowed says nothing new.
-            Outcome::Completed if took > self.timeout() => {
+            (_, Outcome::Completed) if took > self.timeout() => {
                 self.hopeless.store(0, Ordering::Relaxed);
             }
             _ => {}
@@ -208,8 +237,11 @@ impl State {
     pub(crate) fn look(&self, now: Moment) -> (CensoredSnapshot, Option<(Turn, Duration)>) {
         let mut learner = self.learner.lock();
         let samples = self.samples.drain();
-        let hopeless = self.hopeless.load(Ordering::Relaxed);
-        let decision = learner.learn(Duration::from_nanos(now.nanos()), &samples, hopeless);
+        let climbers = Seen {
+            hopeless: self.hopeless.load(Ordering::Relaxed),
+            still_climbing: Climbers::of(self.climbers.load(Ordering::Relaxed)).here,
+        };
+        let decision = learner.learn(Duration::from_nanos(now.nanos()), &samples, climbers);
         // Under the lock, so that an older decision does not follow a newer one.
         self.publish(decision);
         let turn = decision.turn.map(|turn| (turn, decision.timeout));
@@ -224,6 +256,10 @@ impl State {
         self.current
             .store(limit << MASK_BITS | mask, Ordering::Relaxed);
         if decision.starts_anew {
+            let next = |word| Some(Climbers::of(word).on_the_next().word());
+            let _ = self
+                .climbers
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
             self.hopeless.store(0, Ordering::Relaxed);
         }
     }

@@ -75,24 +75,29 @@ impl Watch for BodyWatch {
         Poll::Ready(course.shared.cut(reason, phase))
     }
 
-    fn progressed(self: Pin<&mut Self>) {
-        if let Some(course) = self.project().course {
-            course.has_begun = true;
-            course.awaited = None;
+    fn progressed(self: Pin<&mut Self>) -> Result<(), Rejected> {
+        let Some(course) = self.project().course else {
+            return Ok(());
+        };
+        course.has_begun = true;
+        course.awaited = None;
+        match course.last() {
+            Some((due, reason, phase)) if due <= Instant::now() => {
+                Err(course.shared.cut(reason, phase))
+            }
+            _ => Ok(()),
         }
     }
 
     fn spare_stream(&mut self) {
         if let Some(course) = &mut self.course {
             course.end = None;
-            course.deadline = course
-                .deadline
-                .filter(|deadline| !deadline.spares_streams());
+            course.deadline = course.deadline.and_then(Deadline::for_stream);
         }
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.course.as_ref().and_then(|course| course.deadline)
+        self.course.as_ref()?.deadline?.callers()
     }
 }
 
@@ -105,21 +110,37 @@ impl Course {
         } else {
             (Phase::FirstByte, limits.first_byte())
         };
-        let mut first = (
+        let pause = (
             Deadline::after(now, pause).instant(),
             Reason::TimedOut,
             phase,
         );
-        if let Some(end) = self.end.filter(|end| *end < first.0) {
-            first = (end, Reason::TimedOut, Phase::Total);
+        match self.last() {
+            Some(last) if last.0 <= pause.0 => last,
+            _ => pause,
         }
-        if let Some(deadline) = self
+    }
+
+    /// When all of the answer must be there, whatever comes of it until then.
+    fn last(&self) -> Option<(Instant, Reason, Phase)> {
+        let end = self.end.map(|end| (end, Reason::TimedOut, Phase::Total));
+        let deadline = self
             .deadline
-            .filter(|deadline| deadline.instant() <= first.0)
-        {
-            first = (deadline.instant(), Reason::DeadlineExceeded, Phase::Total);
+            .map(|deadline| (deadline.instant(), reason(deadline), Phase::Total));
+        match (end, deadline) {
+            (Some(end), Some(deadline)) if end.0 < deadline.0 => Some(end),
+            (end, None) => end,
+            (_, deadline) => deadline,
         }
-        first
+    }
+}
+
+/// Why a call is cut at this deadline: because its caller is gone, or because a total timeout of ours further out is over.
+pub(crate) fn reason(deadline: Deadline) -> Reason {
+    if deadline.is_callers() {
+        Reason::DeadlineExceeded
+    } else {
+        Reason::TimedOut
     }
 }
 

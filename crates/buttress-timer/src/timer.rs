@@ -65,7 +65,7 @@ impl Timer {
             sleep.set(Some(sleep_until(due())));
         }
         match sleep.as_pin_mut() {
-            Some(running) => running.poll(cx),
+            Some(running) => poll_on_any_budget(running, cx),
             None => Poll::Ready(()),
         }
     }

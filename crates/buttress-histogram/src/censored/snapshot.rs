@@ -3,7 +3,7 @@ use std::iter;
 use std::time::Duration;
 
 use crate::Bucket;
-use crate::censored::row::{Row, with_buckets, zeros};
+use crate::censored::row::{Row, place_of, with_buckets, zeros};
 
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests;
@@ -91,6 +91,19 @@ impl CensoredSnapshot {
             }
         }
         told
+    }
+
+    /// The same without what was given up: what those took that were there to tell.
+    #[must_use]
+    pub fn without_censored(&self) -> Self {
+        Self::from_rows(self.completed, zeros())
+    }
+
+    /// How many were completed that took longer than `duration`, by a bucket at least.
+    #[must_use]
+    pub fn completed_above(&self, duration: Duration) -> u64 {
+        let longer = self.completed.iter().skip(place_of(duration) + 1);
+        longer.map(|&count| u64::from(count)).sum()
     }
 
     /// Adds what `other` counted, as if it had been recorded here too. The counts of a bucket stop at [`u32::MAX`].

@@ -37,6 +37,7 @@ use Event::{Asked, BodyDropped, Progressed, Spared, WatchDropped};
 #[derive(Clone, Default)]
 struct Told {
     overdue: Rc<Cell<Option<Rejected>>>,
+    outrun: Rc<Cell<Option<Rejected>>>,
     deadline: Option<Deadline>,
     events: Rc<RefCell<Vec<Event>>>,
 }
@@ -80,12 +81,14 @@ impl Watch for FakeWatch {
         self.told.overdue.get().map_or(Poll::Pending, Poll::Ready)
     }
 
-    fn progressed(self: Pin<&mut Self>) {
+    fn progressed(self: Pin<&mut Self>) -> Result<(), Rejected> {
         self.told.push(Progressed);
+        self.told.outrun.get().map_or(Ok(()), Err)
     }
 
     fn spare_stream(&mut self) {
         self.told.push(Spared);
+        self.told.deadline = self.told.deadline.and_then(Deadline::for_stream);
     }
 
     fn deadline(&self) -> Option<Deadline> {
@@ -203,13 +206,13 @@ fn the_watch_is_asked_while_the_body_waits_and_told_of_what_comes() {
 fn the_watch_is_over_as_soon_as_the_body_is() {
     assert_eq!(
         events_of(&[Data("abc"), Data("def")], true),
-        [vec![Progressed], vec![Progressed, WatchDropped], vec![]]
+        [vec![Progressed], vec![WatchDropped], vec![]]
     );
     assert_eq!(
         events_of(&[Data("abc"), Trailers, Wait], false),
         [
             vec![Progressed],
-            vec![Progressed, WatchDropped],
+            vec![WatchDropped],
             vec![],
             vec![]
         ]
@@ -273,6 +276,31 @@ fn over_http_a_cut_is_an_error_that_holds_the_refusal_and_the_body_is_gone_in_th
     assert_eq!(body.size_hint().exact(), Some(0));
     assert!(matches!(poll(&mut body), Poll::Ready(None)));
     assert!(matches!(poll(&mut body), Poll::Ready(None)));
+}
+
+#[test]
+fn pieces_that_are_always_ready_do_not_outrun_the_time_of_the_whole() {
+    let told = Told::default();
+    let answer = Response::new(told.body(&[Data("abc"), Data("def"), Data("too late")]));
+    let mut body = Box::pin(http(&told, answer).into_body());
+    assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
+    told.take();
+    told.outrun.set(Some(TIMED_OUT));
+    assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(_)))));
+    assert_eq!(told.take(), [Progressed, BodyDropped, WatchDropped]);
+    assert!(matches!(poll(&mut body), Poll::Ready(None)));
+}
+
+#[test]
+fn a_body_that_has_given_all_it_promised_is_waited_for_no_longer() {
+    let told = Told::default();
+    let answer = Response::builder().header(http::header::CONTENT_LENGTH, 3);
+    let answer = answer.body(told.body(&[Data("abc"), Wait])).unwrap();
+    let mut body = Box::pin(http(&told, answer).into_body());
+    assert!(poll(&mut body).is_ready());
+    assert_eq!(told.take(), [WatchDropped]);
+    told.overdue.set(Some(TIMED_OUT));
+    assert!(poll(&mut body).is_pending());
 }
 
 #[test]
@@ -369,7 +397,7 @@ fn grpc_waits_for_trailers_where_no_bytes_are_promised() {
     headers.insert("content-length", http::HeaderValue::from_static("0"));
     let mut body = Box::pin(grpc(&told, promised).into_body());
     assert!(poll(&mut body).is_ready());
-    assert_eq!(told.take(), [Spared, Progressed, WatchDropped]);
+    assert_eq!(told.take(), [Spared, WatchDropped]);
 }
 
 #[test]

@@ -170,16 +170,17 @@ proptest! {
 const REMAINING: Duration = Duration::from_secs(2);
 
 fn stamped(protocol: &impl RequestContext<Request<()>>, headers: HeaderMap) -> Request<()> {
-    let deadline = Deadline::after(Instant::now(), REMAINING);
+    let now = Instant::now();
+    let deadline = Deadline::after(now, REMAINING);
     let mut request = Request::new(());
     *request.headers_mut() = headers;
-    let remaining = REMAINING;
     assert!(protocol.carries_deadline());
     protocol.stamp(
         &mut request,
         Mark::Deadline {
             deadline,
-            remaining,
+            now,
+            announce: true,
         },
     );
     assert_eq!(protocol.deadline(&request), Some(deadline));
@@ -252,12 +253,13 @@ fn a_mark_never_puts_a_deadline_off() {
     let mut request = Request::new(());
     request.extensions_mut().insert(soon);
     let deadline = Deadline::after(soon.instant(), REMAINING);
-    let remaining = REMAINING;
+    let now = soon.instant();
     Http::new().stamp(
         &mut request,
         Mark::Deadline {
             deadline,
-            remaining,
+            now,
+            announce: true,
         },
     );
     assert_eq!(request.extensions().get(), Some(&soon));

@@ -69,11 +69,11 @@ where
         let now = Instant::now();
         let own = Deadline::after(now, LIMIT);
         let given = self.protocol.deadline(&request);
-        let deadline = given.map_or(own, |given| given.min(own));
-        let remaining = deadline.remaining(now);
+        let deadline = given.map_or(own, |given| given.earlier(own));
         let mark = Mark::Deadline {
             deadline,
-            remaining,
+            now,
+            announce: true,
         };
         self.protocol.stamp(&mut request, mark);
         self.inner.call(request)

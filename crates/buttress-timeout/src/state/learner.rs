@@ -1,5 +1,6 @@
 //! What calls take, and the timeout that follows from it.
 
+use std::mem;
 use std::time::Duration;
 
 use buttress_histogram::{CensoredSnapshot, Horizon};
@@ -43,6 +44,11 @@ const RUNG: Duration = Duration::from_millis(250);
 const HOPELESS: u32 = 8;
 /// How long nobody climbs after that.
 const REST: Duration = Duration::from_secs(30);
+/// So many must have completed beyond the timeout before it follows them there, and as many as climb and have not ended: where most are
+/// cut, each of the few that are seen stands for many, and one that is slow by chance must not speak for those that hang.
+const WITNESSES: u64 = 2;
+/// While the long horizon is obscured, the timeout comes down to a third of itself in as long as that horizon takes to forget.
+const FORGETS_IN: Duration = Duration::from_secs(30);
 
 /// Learns from samples; knows no clock.
 #[derive(Debug)]
@@ -54,6 +60,17 @@ pub(crate) struct Learner {
     pub(super) completed: u64,
     timeout: Duration,
     clarity: Clarity,
+    /// When it was looked at last, where that mattered.
+    looked: Duration,
+}
+
+/// What is seen of those who climb.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Who have used up all the time there is, one after the other.
+    pub(crate) hopeless: u32,
+    /// Who have not ended.
+    pub(crate) still_climbing: u64,
 }
 
 /// Whether it can be said what calls take.
@@ -101,21 +118,22 @@ impl Learner {
             completed: 0,
             timeout: rule.ceiling,
             clarity: Clarity::Unknown,
+            looked: Duration::ZERO,
         }
     }
 
-    /// Takes in what came since the last time, at `now`; `hopeless` exploring calls in a row have used up all the time there is.
+    /// Takes in what came since the last time, at `now`.
     pub(crate) fn learn(
         &mut self,
         now: Duration,
         samples: &CensoredSnapshot,
-        hopeless: u32,
+        seen: Seen,
     ) -> Decision {
         self.short.add(now, samples);
         self.long.add(now, samples);
         self.completed = self.completed.saturating_add(samples.completed());
         let before = self.clarity;
-        self.clarity = self.look(now, hopeless);
+        self.clarity = self.look(now, seen);
         self.decide(now, before)
     }
 
@@ -124,20 +142,43 @@ impl Learner {
         self.long.sum()
     }
 
-    fn look(&mut self, now: Duration, hopeless: u32) -> Clarity {
+    fn look(&mut self, now: Duration, climbers: Seen) -> Clarity {
         if self.completed < u64::from(self.rule.min_samples) {
             return Clarity::Unknown;
         }
-        let Some(short) = self.short.sum().quantile(self.rule.quantile) else {
-            return self.clarity.obscured(now, hopeless);
+        let since = now.saturating_sub(mem::replace(&mut self.looked, now));
+        let seen = self.short.sum();
+        let quantile = seen.quantile(self.rule.quantile);
+        let Some(short) = quantile.filter(|&quantile| self.is_witnessed(quantile, &seen, climbers))
+        else {
+            if self.clarity.is_obscured() {
+                self.fade(since);
+            }
+            return self.clarity.obscured(now, climbers.hopeless);
         };
-        // Up at once, down when the long horizon has forgotten; where that one is obscured, not at all.
+        // Up at once, down when the long horizon has forgotten; where that one is obscured, as slowly.
         let shortest = match self.long.sum().quantile(self.rule.quantile) {
             Some(long) => self.rule.timeout(long),
-            None => self.timeout,
+            None => scaled(self.timeout, fading(since)),
         };
         self.timeout = self.rule.timeout(short).max(shortest);
         Clarity::Clear
+    }
+
+    /// While it is frozen it is not lengthened, but comes down to what completed calls show, as slowly as the long horizon forgets: a
+    /// timeout that some slow call had lengthened would stay there for as long as others hang.
+    fn fade(&mut self, since: Duration) {
+        let shown = self.long.sum().without_censored();
+        if let Some(shown) = shown.quantile(self.rule.quantile) {
+            let faded = scaled(self.timeout, fading(since)).max(self.rule.timeout(shown));
+            self.timeout = self.timeout.min(faded);
+        }
+    }
+
+    /// Whether so many have completed beyond the timeout that it may follow them.
+    fn is_witnessed(&self, quantile: Duration, seen: &CensoredSnapshot, climbers: Seen) -> bool {
+        let is_beyond = quantile > self.timeout && self.clarity != Clarity::Unknown;
+        !is_beyond || seen.completed_above(self.timeout) >= WITNESSES.max(climbers.still_climbing)
     }
 
     fn decide(&self, now: Duration, before: Clarity) -> Decision {
@@ -155,6 +196,11 @@ impl Learner {
             turn: before.turn_to(self.clarity),
         }
     }
+}
+
+/// What is left of a timeout after so long, if it is to come down to a third in as long as the long horizon forgets.
+fn fading(since: Duration) -> f64 {
+    (-since.as_secs_f64() / FORGETS_IN.as_secs_f64()).exp()
 }
 
 fn rungs_since(elapsed: Duration) -> u32 {

@@ -44,7 +44,9 @@ impl Watch for Over {
         Poll::Ready(self.0)
     }
 
-    fn progressed(self: Pin<&mut Self>) {}
+    fn progressed(self: Pin<&mut Self>) -> Result<(), Rejected> {
+        Ok(())
+    }
 
     fn spare_stream(&mut self) {}
 

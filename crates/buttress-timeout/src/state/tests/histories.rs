@@ -6,7 +6,7 @@ use buttress_sync::Random;
 use buttress_testkit::{deep, seed};
 use buttress_timer::Moment;
 
-use crate::state::{Allowance, MOST_CLIMBERS, Outcome, Rule, State, Trial, Turn};
+use crate::state::{Allowance, Climbers, MOST_OF_ALL, Outcome, Rule, State, Trial, Turn};
 
 /// What a history met, so that one that met nothing fails.
 #[derive(Debug, Default)]
@@ -83,20 +83,19 @@ impl<'a> History<'a> {
         met.explored += u64::from(allowed.trial == Trial::Explores);
         met.climbed += u64::from(matches!(
             allowed.trial,
-            Trial::Climbs | Trial::ClimbsToTheTop
+            Trial::Climbs(_) | Trial::ClimbsToTheTop(_)
         ));
-        met.reached_the_top += u64::from(allowed.trial == Trial::ClimbsToTheTop);
+        met.reached_the_top += u64::from(matches!(allowed.trial, Trial::ClimbsToTheTop(_)));
         assert!(allowed.limit <= self.rule.ceiling, "above the ceiling");
         assert!(
             allowed.limit >= self.state.timeout(),
             "less than the others"
         );
         self.under_way.push((allowed, self.now));
-        let climbers = self
-            .under_way
-            .iter()
-            .filter(|(allowed, _)| matches!(allowed.trial, Trial::Climbs | Trial::ClimbsToTheTop));
-        assert!(climbers.count() <= MOST_CLIMBERS as usize);
+        let climbers = self.under_way.iter().filter(|(allowed, _)| {
+            matches!(allowed.trial, Trial::Climbs(_) | Trial::ClimbsToTheTop(_))
+        });
+        assert!(climbers.count() as u64 <= MOST_OF_ALL);
     }
 
     fn end(&mut self, met: &mut Met) {
@@ -167,7 +166,7 @@ fn the_timeout_keeps_its_bounds_and_grows_only_to_what_completed_calls_have_show
             .state
             .climbers
             .load(buttress_sync::atomic::Ordering::Relaxed);
-        assert_eq!(left, 0, "every place is given back");
+        assert_eq!(Climbers::of(left).all, 0, "every place is given back");
     }
     println!("{met:?}");
     let histories = steps / 10_000;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use buttress_sync::atomic::Ordering;
 use buttress_timer::Moment;
 
 use crate::state::{Allowance, MOST_CLIMBERS, Outcome, Rule, State, Trial, Turn};
@@ -185,10 +186,8 @@ fn the_ladder_ends_at_the_ceiling_and_hopeless_climbers_end_it() {
         .filter(|allowed| allowed.trial != Trial::None)
         .collect();
     for allowed in &climbing {
-        assert_eq!(
-            (allowed.limit, allowed.trial),
-            (CEILING, Trial::ClimbsToTheTop)
-        );
+        assert_eq!(allowed.limit, CEILING);
+        assert!(matches!(allowed.trial, Trial::ClimbsToTheTop(_)));
         let now = at(calls.now);
         let _ = calls
             .state
@@ -204,7 +203,11 @@ fn the_ladder_ends_at_the_ceiling_and_hopeless_climbers_end_it() {
     // Half a minute later somebody looks again.
     calls.end(1000, Outcome::TimedOut, millis(30));
     let again = calls.allowances(800);
-    assert!(again.iter().any(|allowed| allowed.trial == Trial::Climbs));
+    assert!(
+        again
+            .iter()
+            .any(|allowed| matches!(allowed.trial, Trial::Climbs(_)))
+    );
 }
 
 #[test]
@@ -212,31 +215,74 @@ fn a_climber_that_sees_further_forbids_to_give_up() {
     let mut calls = Calls::new(RULE);
     calls.end(600, Outcome::Completed, millis(20));
     calls.end(1000, Outcome::TimedOut, millis(30));
-    for _ in 0..100 {
+    for outcome in [Outcome::TimedOut, Outcome::Completed] {
         let now = at(calls.now);
-        let top = Trial::ClimbsToTheTop;
-        for _ in 0..7 {
+        let allowances = calls.allowances(800);
+        let mut climbing = allowances
+            .iter()
+            .filter(|allowed| allowed.trial != Trial::None);
+        let last = climbing.next_back().unwrap();
+        for allowed in climbing {
             calls
                 .state
-                .climbers
-                .fetch_add(1, buttress_sync::atomic::Ordering::Relaxed);
-            calls.state.settle(top, Outcome::TimedOut, CEILING, now);
+                .settle(allowed.trial, Outcome::TimedOut, CEILING, now);
         }
-        calls
-            .state
-            .climbers
-            .fetch_add(1, buttress_sync::atomic::Ordering::Relaxed);
-        calls
-            .state
-            .settle(top, Outcome::Completed, CEILING / 2, now);
+        calls.state.settle(last.trial, outcome, CEILING / 2, now);
     }
-    assert_eq!(
+    assert_eq!(calls.state.hopeless.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn who_still_climbs_an_old_ladder_takes_no_place_on_the_next_and_says_nothing_of_it() {
+    let mut calls = Calls::new(RULE);
+    calls.end(600, Outcome::Completed, millis(20));
+    calls.end(1000, Outcome::TimedOut, millis(30));
+    let of_old: Vec<_> = calls.allowances(800);
+    calls.end(600, Outcome::Completed, millis(20));
+    calls.end(1000, Outcome::TimedOut, millis(30));
+    let climbs = |allowed: &&Allowance| allowed.trial != Trial::None;
+    let again = calls.allowances(800);
+    assert_eq!(again.iter().filter(climbs).count() as u64, MOST_CLIMBERS);
+    for allowed in of_old.iter().filter(climbs) {
+        let now = at(calls.now);
         calls
             .state
-            .hopeless
-            .load(buttress_sync::atomic::Ordering::Relaxed),
-        0
+            .settle(allowed.trial, Outcome::TimedOut, CEILING, now);
+    }
+    assert_eq!(calls.state.hopeless.load(Ordering::Relaxed), 0);
+    assert_eq!(
+        calls.allowances(800).iter().filter(climbs).count(),
+        0,
+        "the places are taken"
     );
+}
+
+#[test]
+fn one_that_is_slow_by_chance_does_not_speak_for_all_who_are_cut() {
+    let mut calls = Calls::new(RULE);
+    calls.end(600, Outcome::Completed, millis(20));
+    let before = calls.state.timeout();
+    for slow in 0..2 {
+        calls.end(400, Outcome::Completed, millis(2));
+        calls.end(100, Outcome::TimedOut, before);
+        calls.now -= SECOND * 5;
+        calls.end(1, Outcome::Completed, SECOND * 5);
+        calls.end(1, Outcome::Completed, millis(2));
+        assert_eq!(calls.state.timeout(), before, "{slow}");
+    }
+}
+
+#[test]
+fn whoever_gives_up_long_before_the_timeout_teaches_nothing() {
+    let mut calls = Calls::new(RULE);
+    calls.end(600, Outcome::Completed, millis(20));
+    let (before, _) = calls.state.look(at(calls.now));
+    calls.end(10_000, Outcome::Censored, millis(2));
+    let (after, _) = calls.state.look(at(calls.now));
+    assert_eq!(after.censored(), 0);
+    assert!(after.completed() + 300 > before.completed());
+    calls.end(5, Outcome::Censored, millis(20));
+    assert_eq!(calls.state.look(at(calls.now)).0.censored(), 5);
 }
 
 #[test]

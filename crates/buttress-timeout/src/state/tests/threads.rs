@@ -9,7 +9,7 @@ use buttress_testkit::{deep, seed};
 use buttress_timer::Moment;
 
 use super::tables::RULE;
-use crate::state::{MOST_CLIMBERS, Outcome, State, Trial};
+use crate::state::{Climbers, MOST_OF_ALL, Outcome, State, Trial};
 
 const THREADS: u32 = 8;
 
@@ -28,9 +28,12 @@ fn whoever_settles_and_looks_at_once_every_place_is_given_back_and_every_sample_
                     let now = Moment::after_start(Duration::from_secs(second))
                         .plus(Duration::from_nanos(random.next_u64() % 1_000_000_000));
                     let allowed = state.allow(now);
-                    let climbs = matches!(allowed.trial, Trial::Climbs | Trial::ClimbsToTheTop);
+                    let climbs =
+                        matches!(allowed.trial, Trial::Climbs(_) | Trial::ClimbsToTheTop(_));
                     climbed.fetch_add(u64::from(climbs), Ordering::Relaxed);
-                    assert!(state.climbers.load(Ordering::Relaxed) <= MOST_CLIMBERS + THREADS);
+                    assert!(
+                        Climbers::of(state.climbers.load(Ordering::Relaxed)).all <= MOST_OF_ALL
+                    );
                     let outcome = match random.next_u64() % 10 {
                         0 => Outcome::Nothing,
                         1..=5 if second / 60 % 2 == 1 => Outcome::TimedOut,
@@ -43,7 +46,7 @@ fn whoever_settles_and_looks_at_once_every_place_is_given_back_and_every_sample_
             });
         }
     });
-    assert_eq!(state.climbers.load(Ordering::Relaxed), 0);
+    assert_eq!(Climbers::of(state.climbers.load(Ordering::Relaxed)).all, 0);
     assert!(climbed.load(Ordering::Relaxed) > 0, "nobody ever climbed");
     state.look(Moment::after_start(Duration::from_secs(3600)));
     let completed = state.learner.lock().completed;

@@ -14,19 +14,30 @@ const MEDIAN: Duration = Duration::from_millis(20);
 const SIGMA: f64 = 0.5;
 
 const CHANGE_START: Duration = Duration::from_secs(60);
-const CHANGE_END: Duration = Duration::from_secs(180);
-const END: Duration = Duration::from_secs(240);
 
 /// Adapted means that of the calls of so long a while no more than two in a hundred are cut.
 const WHILE: Duration = Duration::from_secs(5);
 const FEW: f64 = 0.02;
 
-/// What happens to the times of calls for two minutes.
+/// What happens to the times of calls for two minutes, or for twenty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Change {
     TenTimes,
     Plus300Ms,
     ThirtyPercentHang,
+    /// Eight of a hundred hang, and one of a thousand takes five seconds: for twenty minutes.
+    SomeHangAndFewAreSlow,
+}
+
+impl Change {
+    fn end(self) -> Duration {
+        let minutes = if self == Self::SomeHangAndFewAreSlow {
+            20
+        } else {
+            2
+        };
+        CHANGE_START + minutes * Duration::from_secs(60)
+    }
 }
 
 /// How long a call takes; for ever, if nothing is said.
@@ -99,13 +110,14 @@ impl Traffic {
         let start = Instant::now();
         let mut calls = Vec::new();
         let mut came = Duration::ZERO;
+        let change_end = self.change.end();
         let moments = [
             CHANGE_START,
-            CHANGE_END,
-            CHANGE_END + Duration::from_millis(30_200),
+            change_end,
+            change_end + Duration::from_millis(30_200),
         ];
         let mut timeouts = Vec::new();
-        while came < END {
+        while came < change_end + Duration::from_secs(60) {
             sleep_until(start + came).await;
             if moments
                 .get(timeouts.len())
@@ -129,20 +141,23 @@ impl Traffic {
         for call in calls {
             ended.push(call.await.unwrap());
         }
-        Run::of(&ended, &timeouts)
+        Run::of(&ended, &timeouts, change_end)
     }
 
     fn next_call(self, came: Duration, random: &Random) -> Call {
         let normal = (-2.0 * uniform(random).ln()).sqrt() * (TAU * uniform(random)).cos();
         let usual = MEDIAN.mul_f64((SIGMA * normal).exp());
-        let hangs = uniform(random) < 0.3;
-        if !(CHANGE_START..CHANGE_END).contains(&came) {
+        let lot = uniform(random);
+        if !(CHANGE_START..self.change.end()).contains(&came) {
             return Call(Some(usual));
         }
         match self.change {
             Change::TenTimes => Call(Some(usual * 10)),
             Change::Plus300Ms => Call(Some(usual + Duration::from_millis(300))),
-            Change::ThirtyPercentHang => Call((!hangs).then_some(usual)),
+            Change::ThirtyPercentHang => Call((lot >= 0.3).then_some(usual)),
+            Change::SomeHangAndFewAreSlow if lot < 0.08 => Call(None),
+            Change::SomeHangAndFewAreSlow if lot < 0.081 => Call(Some(Duration::from_secs(5))),
+            Change::SomeHangAndFewAreSlow => Call(Some(usual)),
         }
     }
 }
@@ -153,7 +168,7 @@ fn uniform(random: &Random) -> f64 {
 }
 
 impl Run {
-    fn of(calls: &[Ended], timeouts: &[Duration]) -> Self {
+    fn of(calls: &[Ended], timeouts: &[Duration], change_end: Duration) -> Self {
         let share = |from: Duration, to: Duration| {
             let of_then = calls.iter().filter(|call| (from..to).contains(&call.came));
             let (all, cut) = of_then.fold((0_u32, 0_u32), |(all, cut), call| {
@@ -165,7 +180,7 @@ impl Run {
         let mut afters = (0..480).map(|steps| step * steps);
         let in_change: Vec<_> = calls
             .iter()
-            .filter(|call| (CHANGE_START..CHANGE_END).contains(&call.came))
+            .filter(|call| (CHANGE_START..change_end).contains(&call.came))
             .collect();
         let waited: Duration = in_change.iter().map(|call| call.waited).sum();
         Self {
