@@ -115,7 +115,6 @@ async fn a_stream_that_falls_silent_ends_with_the_status_on_either_side() {
 
 /// A total of the client is none for what streams, however the server takes what it is told.
 #[tokio::test]
-#[ignore = "the total is announced as a deadline, and a server that keeps deadlines cuts a stream by it"]
 async fn a_stream_outlives_the_total_of_its_client_before_a_server_that_keeps_deadlines() {
     let mut server = Server::builder().layer(respond_grpc((patient().layer(),)));
     let address = serve(server.add_service(Scripted::default().server())).await;

@@ -254,7 +254,7 @@ async fn what_is_further_in_finds_the_total_as_a_deadline() {
         let deadline = deadline.map(|deadline| {
             (
                 deadline.remaining(Instant::now()),
-                deadline.spares_streams(),
+                deadline.for_stream().is_none(),
             )
         });
         let header = request.headers().get("x-request-timeout");

@@ -210,12 +210,7 @@ fn the_watch_is_over_as_soon_as_the_body_is() {
     );
     assert_eq!(
         events_of(&[Data("abc"), Trailers, Wait], false),
-        [
-            vec![Progressed],
-            vec![WatchDropped],
-            vec![],
-            vec![]
-        ]
+        [vec![Progressed], vec![WatchDropped], vec![], vec![]]
     );
     assert_eq!(
         events_of(&[Fail, Wait], false),

@@ -212,7 +212,11 @@ async fn the_longest_limits_are_safe() {
     for timeout in [
         endless.build(),
         AdaptiveTimeout::fixed(Duration::MAX),
-        AdaptiveTimeout::builder("none").no_total().fixed().build(),
+        AdaptiveTimeout::builder("none")
+            .no_total()
+            .head(Duration::MAX)
+            .fixed()
+            .build(),
         AdaptiveTimeout::builder("floor")
             .floor(Duration::MAX)
             .total(Duration::MAX)

@@ -36,8 +36,8 @@ async fn each_end_of_a_call_is_learned_from_as_the_readme_says() {
     let refused = |reason| Err(Error::Rejected(Rejected::new(reason, Name::new("inner"))));
     for (answer, learned) in [
         (Ok(1), COMPLETED),
-        (Err(Error::Inner(fmt::Error)), UNFINISHED),
-        (refused(Reason::TimedOut), UNFINISHED),
+        (Err(Error::Inner(fmt::Error)), NOTHING),
+        (refused(Reason::TimedOut), NOTHING),
         (refused(Reason::Overloaded), NOTHING),
         (refused(Reason::Unavailable), NOTHING),
         (refused(Reason::Throttled), NOTHING),
@@ -58,9 +58,9 @@ async fn each_end_of_a_call_is_learned_from_as_the_readme_says() {
 async fn a_classifier_of_ones_own_says_what_is_learned_from() {
     for (verdict, learned) in [
         (Verdict::Success, COMPLETED),
-        (Verdict::Failure, UNFINISHED),
-        (Verdict::Overloaded { retry_after: None }, UNFINISHED),
-        (Verdict::Throttled { retry_after: None }, UNFINISHED),
+        (Verdict::Failure, NOTHING),
+        (Verdict::Overloaded { retry_after: None }, NOTHING),
+        (Verdict::Throttled { retry_after: None }, NOTHING),
         (Verdict::Neutral, NOTHING),
     ] {
         for is_ok in [true, false] {
@@ -90,8 +90,15 @@ async fn what_is_cut_or_dropped_would_have_taken_at_least_so_long() {
     cut.layer().layer(hanging()).oneshot(()).await.unwrap_err();
     assert_eq!(samples(&cut), UNFINISHED);
 
-    for (polls, wait) in [(0, MS), (1, Duration::ZERO), (1, 50 * MS)] {
-        let dropped = learning();
+    // Who leaves before half of the timeout has shown nothing about it.
+    for (polls, wait, learned) in [
+        (0, 50 * MS, UNFINISHED),
+        (1, Duration::ZERO, NOTHING),
+        (1, 49 * MS, NOTHING),
+        (1, 90 * MS, UNFINISHED),
+    ] {
+        let dropped = AdaptiveTimeout::builder("dropped").total(100 * MS);
+        let dropped = dropped.min_samples(1).build();
         let mut service = dropped.layer().layer(hanging());
         let mut call = Box::pin(
             ServiceExt::<()>::ready(&mut service)
@@ -109,11 +116,7 @@ async fn what_is_cut_or_dropped_would_have_taken_at_least_so_long() {
         sleep(wait).await;
         assert_eq!(samples(&dropped), NOTHING, "it is still under way");
         drop(call);
-        assert_eq!(
-            samples(&dropped),
-            UNFINISHED,
-            "{polls} polls, then {wait:?}"
-        );
+        assert_eq!(samples(&dropped), learned, "{polls} polls, then {wait:?}");
         assert_eq!(dropped.snapshot().timed_out, 0);
     }
 
@@ -142,14 +145,13 @@ async fn a_fixed_one_learns_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_the_service_passes_through_and_counts_as_unfinished() {
+async fn a_panic_of_the_service_passes_through_and_is_no_answer() {
     for ending in [Ending::PanicInCall, Ending::PanicInPoll] {
         for timeout in [learning(), AdaptiveTimeout::fixed(SECOND)] {
             let service = (timeout.layer(), WidenLayer).layer(Probe::new(Script::new(ending)));
             let call = tokio::spawn(service.oneshot(()));
             assert!(call.await.unwrap_err().is_panic());
-            let learned = timeout.snapshot().adaptive_enabled;
-            assert_eq!(samples(&timeout), (u64::from(learned), false));
+            assert_eq!(samples(&timeout), NOTHING);
         }
     }
 }
@@ -165,6 +167,8 @@ async fn frozen() -> AdaptiveTimeout {
         .build();
     (0..50).for_each(|_| timeout.record(10 * MS));
     sleep(SECOND).await;
+    // Looks, and learns from them.
+    assert!(timeout.snapshot().current_timeout < 20 * MS);
     (0..500).for_each(|_| timeout.record_unfinished(15 * MS));
     sleep(SECOND).await;
     timeout.record_unfinished(15 * MS);
@@ -265,5 +269,5 @@ fn a_panic_passes_through_a_handle_as_well() {
             .await
     });
     assert!(catch_unwind(AssertUnwindSafe(|| runtime.block_on(call))).is_err());
-    assert_eq!(samples(&timeout), UNFINISHED);
+    assert_eq!(samples(&timeout), NOTHING);
 }
