@@ -255,19 +255,8 @@ impl<S, P, Kept> Course<S, P, Kept> {
         let attempts = &mut more.attempts;
         attempts.retries = attempts.retries.saturating_add(1);
         attempts.waited = delay;
-        if let Some(deadline) = attempts.deadline {
-            let now = Instant::now();
-            attempts.attempt_started = Some(now);
-            // What was written for the first attempt is more than is left.
-            let announce = retry.0.announces;
-            protocol.stamp(
-                &mut request,
-                Mark::Deadline {
-                    deadline,
-                    now,
-                    announce,
-                },
-            );
+        if let Some(mark) = another_start(attempts, retry.0.announces) {
+            protocol.stamp(&mut request, mark);
         }
         let attempt = Attempt {
             index: attempts.retries,
@@ -289,4 +278,10 @@ fn note_time(shared: &Shared, attempts: &Attempts) {
     if let (Some(since), Some(_)) = (attempts.attempt_started, attempts.deadline) {
         shared.note_time(Instant::now().saturating_duration_since(since));
     }
+}
+
+/// The clock is read only for a call that has a deadline.
+fn another_start(attempts: &mut Attempts, announce: bool) -> Option<Mark> {
+    attempts.deadline?;
+    attempts.started_again(Instant::now(), announce)
 }

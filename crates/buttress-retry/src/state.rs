@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_core::{Again, Deadline};
+use buttress_core::{Again, Deadline, Mark};
 use buttress_sync::Random;
 use tokio::time::Instant;
 
@@ -32,6 +32,20 @@ pub(crate) struct Attempts {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) repeatable: bool,
     pub(crate) retried_above: bool,
+}
+
+impl Attempts {
+    /// Notes that another attempt starts now, where that matters; gives what its request is to be told then, for what was written for
+    /// the first one is more than is left.
+    pub(crate) fn started_again(&mut self, now: Instant, announce: bool) -> Option<Mark> {
+        let deadline = self.deadline?;
+        self.attempt_started = Some(now);
+        Some(Mark::Deadline {
+            deadline,
+            now,
+            announce,
+        })
+    }
 }
 
 impl Policy {

@@ -82,6 +82,21 @@ async fn a_breaker_outside_of_a_timeout_opens_over_a_service_that_hangs_and_one_
     }
 }
 
+/// The total is ours as well, though the attempt meets it as a deadline.
+#[tokio::test(start_paused = true)]
+async fn a_breaker_between_a_total_and_an_attempt_counts_what_hangs_until_the_total() {
+    for own in [100 * MS, SECOND, 60 * SECOND] {
+        let total = AdaptiveTimeout::fixed(SECOND).layer();
+        let attempt = AdaptiveTimeout::builder("attempt").total(own).build();
+        let breaker = CircuitBreaker::builder("between")
+            .consecutive_failures(3)
+            .build();
+        let layers = (total, breaker.layer(), attempt.layer()).http();
+        thrice!(layers, hanging(), None);
+        assert_eq!(counts(&breaker), Counts::of(0, 3, 0), "{own:?}");
+    }
+}
+
 /// Wherever it cuts, and on whichever side of the breaker.
 #[tokio::test(start_paused = true)]
 async fn a_callers_deadline_moves_no_breaker_and_our_own_limits_do() {

@@ -158,7 +158,7 @@ fn while_it_is_frozen_one_in_eight_climbs_but_only_a_few_at_once() {
     let climbs = |allowed: &&Allowance| allowed.trial != Trial::None;
     let allowances = calls.allowances(800);
     let climbing: Vec<_> = allowances.iter().filter(climbs).collect();
-    assert_eq!(climbing.len(), MOST_CLIMBERS as usize);
+    assert_eq!(climbing.len() as u64, MOST_CLIMBERS);
     assert!(
         climbing
             .iter()
@@ -172,7 +172,7 @@ fn while_it_is_frozen_one_in_eight_climbs_but_only_a_few_at_once() {
             .settle(allowed.trial, Outcome::Nothing, millis(1), now);
     }
     let again = calls.allowances(800);
-    assert_eq!(again.iter().filter(climbs).count(), MOST_CLIMBERS as usize);
+    assert_eq!(again.iter().filter(climbs).count() as u64, MOST_CLIMBERS);
 }
 
 #[test]
