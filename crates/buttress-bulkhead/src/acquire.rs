@@ -36,7 +36,8 @@ use crate::waiter::Waiter;
 pub struct Acquire {
     shared: Arc<Shared>,
     priority: Priority,
-    deadline: Option<Deadline>,
+    /// That of the caller: a moment is all that is needed of it.
+    deadline: Option<Instant>,
     stage: Stage,
 }
 
@@ -68,16 +69,13 @@ impl Acquire {
 
     /// Waits no longer than until `deadline`, after which nothing may start.
     pub const fn before(mut self, deadline: Deadline) -> Self {
-        self.deadline = Some(deadline);
+        self.deadline = Some(deadline.instant());
         self
     }
 
     fn arrive(&mut self, cx: &Context<'_>) -> Poll<Result<Permit, Rejected>> {
         let now = Instant::now();
-        if self
-            .deadline
-            .is_some_and(|deadline| deadline.has_passed(now))
-        {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
             return Poll::Ready(Err(self.shared.turn_away(Fate::PastDeadline)));
         }
         if let Some(claim) = self.shared.try_take(|| self.priority) {
@@ -131,7 +129,7 @@ impl Acquire {
         let timer = timer.get_or_insert_with(|| Box::new(Alarm::new(limit)));
         ready!(timer.arm(cx.waker()));
         self.stage = Stage::Over;
-        let by_deadline = self.deadline.is_some_and(|own| own.instant() <= limit);
+        let by_deadline = self.deadline.is_some_and(|own| own <= limit);
         let fate = if by_deadline {
             Fate::PastDeadline
         } else {
@@ -141,13 +139,12 @@ impl Acquire {
     }
 
     fn call(&self, now: Instant) -> Call {
-        let longest = Deadline::after(now, self.shared.max_wait());
-        let limit = self.deadline.map_or(longest, |own| own.min(longest));
+        let longest = Deadline::after(now, self.shared.max_wait()).instant();
         Call {
             priority: self.priority,
             joined: now,
-            limit: limit.instant(),
-            deadline: self.deadline.map(Deadline::instant),
+            limit: self.deadline.map_or(longest, |own| own.min(longest)),
+            deadline: self.deadline,
         }
     }
 }
