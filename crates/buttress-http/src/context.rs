@@ -70,7 +70,7 @@ pub(crate) fn stamp(request: &mut impl RequestHead, mark: Mark) {
     }
 }
 
-/// Puts a deadline into the extensions of a request or an answer, unless an earlier one is there.
+/// Puts a deadline into the extensions of a request or an answer, beside one that is there: of each kind the earlier stays.
 pub(crate) fn shorten(extensions: &mut Extensions, deadline: Deadline) {
     let kept = extensions.get_or_insert(deadline);
     *kept = deadline.earlier(*kept);

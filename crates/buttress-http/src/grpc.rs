@@ -184,9 +184,9 @@ impl<C, B, W: Watch> Phases<Response<B>, W> for Grpc<C, UntilHeaders> {
 /// Reads the deadline and the priority from the request's extensions, where no header says anything, and writes marks there;
 /// that of a retry stands in [`ATTEMPT_HEADER`](crate::ATTEMPT_HEADER) too.
 ///
-/// A deadline is put into the extensions unless an earlier one is there. On a client the time that remains is written into
-/// [`GRPC_TIMEOUT_HEADER`](crate::GRPC_TIMEOUT_HEADER) for the next service, unless a shorter one stands there; on a server,
-/// inside of [`respond_grpc`](crate::respond_grpc), headers stay as they came.
+/// A deadline is put into the extensions beside one that is there. On a client the time that remains until the caller's is written
+/// into [`GRPC_TIMEOUT_HEADER`](crate::GRPC_TIMEOUT_HEADER) for the next service, unless a shorter one stands there, and a total of
+/// ours is not; on a server, inside of [`respond_grpc`](crate::respond_grpc), headers stay as they came.
 impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
     fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
         request.extensions().get().copied()

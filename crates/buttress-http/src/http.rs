@@ -179,7 +179,7 @@ impl<C, B, W: Watch> Phases<Response<B>, W> for Http<C, UntilHeaders> {
 /// Reads the deadline and the priority from the request's extensions, where no header says anything, and writes marks there;
 /// that of a retry stands in [`ATTEMPT_HEADER`](crate::ATTEMPT_HEADER) too.
 ///
-/// A deadline is put into the extensions unless an earlier one is there. On a client the time that remains is written into
+/// A deadline is put into the extensions beside one that is there. On a client the time that remains is written into
 /// [`TIMEOUT_HEADER`](crate::TIMEOUT_HEADER) for the next service, unless a shorter one stands there; on a server, inside of
 /// [`respond`](crate::respond()), headers stay as they came.
 impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {

@@ -255,7 +255,10 @@ impl<S, P, Kept> Course<S, P, Kept> {
         let attempts = &mut more.attempts;
         attempts.retries = attempts.retries.saturating_add(1);
         attempts.waited = delay;
-        if let Some(mark) = another_start(attempts, retry.0.announces) {
+        // The clock is read only for a call that has a deadline.
+        if attempts.deadline.is_some()
+            && let Some(mark) = attempts.start_again(Instant::now(), retry.0.announces)
+        {
             protocol.stamp(&mut request, mark);
         }
         let attempt = Attempt {
@@ -278,10 +281,4 @@ fn note_time(shared: &Shared, attempts: &Attempts) {
     if let (Some(since), Some(_)) = (attempts.attempt_started, attempts.deadline) {
         shared.note_time(Instant::now().saturating_duration_since(since));
     }
-}
-
-/// The clock is read only for a call that has a deadline.
-fn another_start(attempts: &mut Attempts, announce: bool) -> Option<Mark> {
-    attempts.deadline?;
-    attempts.started_again(Instant::now(), announce)
 }

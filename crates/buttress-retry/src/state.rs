@@ -37,7 +37,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// Notes that another attempt starts now, where that matters; gives what its request is to be told then, for what was written for
     /// the first one is more than is left.
-    pub(crate) fn started_again(&mut self, now: Instant, announce: bool) -> Option<Mark> {
+    pub(crate) fn start_again(&mut self, now: Instant, announce: bool) -> Option<Mark> {
         let deadline = self.deadline?;
         self.attempt_started = Some(now);
         Some(Mark::Deadline {

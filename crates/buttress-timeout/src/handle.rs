@@ -82,8 +82,8 @@ impl AdaptiveTimeout {
     /// future's own error otherwise.
     ///
     /// # Cancel safety
-    /// Dropping the returned future drops `future`; what it took until then counts as "at least so long". Work that `future` has
-    /// moved to other threads is not stopped, neither then nor at the timeout.
+    /// Dropping the returned future drops `future`; what it took until then counts as "at least so long", if that was half of the
+    /// timeout or more. Work that `future` has moved to other threads is not stopped, neither then nor at the timeout.
     pub async fn run<F, T, E>(&self, future: F) -> Result<T, Error<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -132,7 +132,8 @@ impl AdaptiveTimeout {
         self.0.record(Outcome::Completed, took);
     }
 
-    /// Takes in that such a call was given up after so long, without an answer.
+    /// Takes in that such a call was given up after so long, without an answer. Less than half of the timeout says nothing about it,
+    /// and is not counted.
     pub fn record_unfinished(&self, took: Duration) {
         self.0.record(Outcome::Censored, took);
     }

@@ -66,7 +66,9 @@ impl Shared {
             listener,
             logged: OncePerSecond::default(),
         });
-        shared.entry.enter(&shared);
+        if shared.fixed.is_some() {
+            shared.entry.enter(&shared);
+        }
         shared
     }
 
@@ -123,10 +125,9 @@ impl Shared {
 
     /// The timeout of this moment, for a call that has no head.
     pub(crate) fn timeout(&self) -> Duration {
-        match &self.state {
-            None => self.limits.longest(),
-            Some(state) => state.timeout().min(self.limits.to_head(false)),
-        }
+        let longest = self.limits.longest();
+        let learned = self.state.as_ref().map(|state| state.timeout());
+        learned.map_or(longest, |learned| learned.min(longest))
     }
 
     /// What becomes of a call that came after its deadline.
