@@ -1,4 +1,4 @@
-use crate::Verdict;
+use crate::{Quota, Verdict};
 
 /// What a call has taken from a component, to be given back exactly once.
 ///
@@ -13,6 +13,12 @@ pub trait Settle {
     /// Only a component with a time limit of its own for the call looks at it.
     fn note(&self, verdict: Verdict) {
         let _ = verdict;
+    }
+
+    /// What is left of the caller's quota, where the component keeps one: asked by an edge that tells the client, and nobody else.
+    #[inline]
+    fn quota(&self) -> Option<Quota> {
+        None
     }
 }
 

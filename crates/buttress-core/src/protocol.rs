@@ -1,8 +1,8 @@
 use std::future::{Ready, ready};
 
 use crate::{
-    Again, ByResult, Chosen, Classify, Completion, Phases, Reclassify, Recover, Repeatable, Replay,
-    ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
+    Again, ByResult, Chosen, Classify, Completion, Phases, QuotaSources, Reclassify, Recover,
+    Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
 };
 
 /// The protocol of calls that know nothing of HTTP: over when their future returns, judged by their `Result`.
@@ -121,6 +121,12 @@ pub trait Adopt<Q> {
 
     /// Takes on `protocol` where none was chosen.
     fn adopt(self, protocol: Q) -> Self::Adopted;
+
+    /// Hands out what an edge has to know of the quotas that are kept here, to tell a client that is refused. A layer that keeps
+    /// none has nothing to say.
+    fn quota_sources(&self, sources: &mut QuotaSources) {
+        let _ = sources;
+    }
 }
 
 impl<Q> Adopt<Q> for Plain<ByResult> {
@@ -148,6 +154,12 @@ macro_rules! adopt_for_tuples {
             fn adopt(self, protocol: Q) -> Self::Adopted {
                 let ($($layer,)+) = self;
                 ($($layer.adopt(protocol.clone()),)+)
+            }
+
+            #[expect(non_snake_case, reason = "the variables are named as their types are")]
+            fn quota_sources(&self, sources: &mut QuotaSources) {
+                let ($($layer,)+) = self;
+                $($layer.quota_sources(sources);)+
             }
         }
     };
