@@ -181,7 +181,7 @@ impl Place {
                 // Counted and told of when it was turned out.
                 Turn::Gone => {
                     let fate = self.waiter.fate().unwrap_or(Fate::Closed);
-                    self.waiter.shared().refusals.of(fate)
+                    self.waiter.shared().component.refusals.of(fate)
                 }
             };
             self.left = true;

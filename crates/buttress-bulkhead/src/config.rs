@@ -1,10 +1,13 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{ConfigError, Listener, Name, Observer, Priority};
 
+use crate::component::Component;
 use crate::event::Event;
 use crate::handle::Bulkhead;
+use crate::keyed_builder::KeyedBulkheadBuilder;
 use crate::state::{MOST_CALLS, MOST_QUEUED, PerClass, Terms};
 
 /// Every setting, once.
@@ -89,7 +92,7 @@ pub(crate) fn validate_max_concurrent(
 /// Configures a [`Bulkhead`]. Every setting has a default.
 #[must_use = "a builder does nothing until `build`"]
 pub struct BulkheadBuilder {
-    name: Name,
+    pub(crate) name: Name,
     config: Config,
     listener: Listener<Event>,
 }
@@ -200,9 +203,19 @@ impl BulkheadBuilder {
     /// A limit of zero, above 1 000 000 or not above the reserved slots; a queue above 100 000; shares above 50 % together or
     /// one for the highest class; a grant timeout below 1 ms; a name that is none.
     pub fn try_build(self) -> Result<Bulkhead, ConfigError> {
+        let component = self.component(false)?;
+        Ok(Bulkhead::of(Arc::new(component)))
+    }
+
+    /// Keeps one bulkhead for each key instead, all with these settings.
+    pub const fn keyed(self) -> KeyedBulkheadBuilder {
+        KeyedBulkheadBuilder::new(self)
+    }
+
+    pub(crate) fn component(self, keyed: bool) -> Result<Component, ConfigError> {
         self.name.validate()?;
         self.config.validate()?;
-        Ok(Bulkhead::from_config(self.name, self.config, self.listener))
+        Ok(Component::new(self.name, self.config, self.listener, keyed))
     }
 }
 

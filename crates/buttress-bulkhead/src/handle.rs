@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{
-    Condition, ConfigError, Error, Fact, Inspect, Listener, Name, Priority, Rejected, Value,
+    Condition, ConfigError, Error, Fact, Inspect, Name, Priority, Rejected, Value,
 };
 
 use crate::acquire::Acquire;
-use crate::config::{BulkheadBuilder, Config, validate_max_concurrent, validate_queue};
-use crate::event::Event;
+use crate::component::Component;
+use crate::config::{BulkheadBuilder, validate_max_concurrent, validate_queue};
 use crate::layer::BulkheadLayer;
 use crate::permit::Permit;
 use crate::refusing_layer::RefusingBulkheadLayer;
@@ -59,8 +59,9 @@ impl Bulkhead {
         BulkheadBuilder::new(name.into())
     }
 
-    pub(crate) fn from_config(name: Name, config: Config, listener: Listener<Event>) -> Self {
-        Self(Arc::new(Shared::new(name, config, listener)))
+    /// An empty bulkhead of this component.
+    pub(crate) fn of(component: Arc<Component>) -> Self {
+        Self(Arc::new(Shared::of(component)))
     }
 
     /// Stands before a service and lets calls wait for a slot, the more important first. Every layer made here shares this

@@ -2,7 +2,8 @@ use buttress_core::{Adopt, Completion, Deadline, Mark, Priority, Reclassify, Req
 
 /// A protocol whose calls matter as much as a function of the request says; in everything else it is the protocol `P`.
 ///
-/// Made by [`BulkheadLayer::priority`](crate::BulkheadLayer::priority).
+/// Made by [`BulkheadLayer::priority`](crate::BulkheadLayer::priority), and for many keys by
+/// `layer.protocol(|protocol| Prioritised::new(protocol, choose))`.
 #[derive(Clone, Copy, Debug)]
 pub struct Prioritised<P, F> {
     protocol: P,
@@ -10,7 +11,9 @@ pub struct Prioritised<P, F> {
 }
 
 impl<P, F> Prioritised<P, F> {
-    pub(crate) const fn new(protocol: P, choose: F) -> Self {
+    /// Lets `choose` say how much a call matters.
+    #[must_use]
+    pub const fn new(protocol: P, choose: F) -> Self {
         Self { protocol, choose }
     }
 }

@@ -1,52 +1,51 @@
-//! What all clones of a handle share: the slots, the counts, and whoever listens.
+//! What all clones of a handle share: the slots, beside what it has in common with the others of its component.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use buttress_core::{Listener, Name, Priority, Rejected};
-use buttress_histogram::Histogram;
-use buttress_sync::Striped;
+use buttress_core::{Name, Priority, Rejected};
 use buttress_timer::nanos;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::component::Component;
 use crate::event::Event;
 use crate::permit::Ending;
-use crate::refusals::{Refusals, TARGET};
 use crate::snapshot::{ClassSnapshot, Snapshot};
-use crate::state::{Claim, Fate, Notice, Occupancy, Slots, State};
+use crate::state::{Claim, Fate, Notice, Occupancy, PerClass, Slots, State};
 use crate::waiter::Waiter;
 
 pub(crate) struct Shared {
-    name: Name,
     pub(crate) state: State<Arc<Waiter>>,
     max_wait_nanos: AtomicU64,
-    ended: Striped<{ Ending::KINDS }>,
-    pub(crate) refusals: Refusals,
-    listener: Listener<Event>,
     drained: Notify,
-    waits: Histogram,
+    pub(crate) component: Arc<Component>,
 }
 
 impl Shared {
-    pub(crate) fn new(name: Name, config: Config, listener: Listener<Event>) -> Self {
+    pub(crate) fn of(component: Arc<Component>) -> Self {
+        let config = component.config;
         let slots = Slots::new(config.max_concurrent, config.reserved);
         Self {
-            name,
             state: State::new(slots, config.terms),
             max_wait_nanos: AtomicU64::new(nanos(config.max_wait)),
-            ended: Striped::new(),
-            refusals: Refusals::new(name, config.retry_after, listener.is_there()),
-            listener,
             drained: Notify::new(),
-            waits: Histogram::new(),
+            component,
         }
     }
 
-    pub(crate) const fn name(&self) -> Name {
-        self.name
+    pub(crate) fn name(&self) -> Name {
+        self.component.name
+    }
+
+    /// Whether it is as good as new, as nobody holds a slot or waits: as it was configured, and not closed.
+    pub(crate) fn is_as_configured(&self) -> bool {
+        let config = &self.component.config;
+        let limit = self.state.slots.occupancy().limit();
+        limit == config.max_concurrent
+            && self.state.capacity() == config.terms.capacity
+            && self.max_wait_nanos.load(Ordering::Relaxed) == nanos(config.max_wait)
     }
 
     /// Takes a slot, if one is free for a call of this class; asks for the class only where slots are reserved.
@@ -90,11 +89,11 @@ impl Shared {
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse(&self) -> &Rejected {
-        self.refusals.note();
-        if self.refusals.need_explaining() {
+        self.component.refusals.note();
+        if self.component.refusals.need_explaining() {
             self.explain_refusal()
         } else {
-            self.refusals.when_full()
+            self.component.refusals.when_full()
         }
     }
 
@@ -102,11 +101,13 @@ impl Shared {
     #[inline(never)]
     fn explain_refusal(&self) -> &Rejected {
         let rejected = if self.state.slots.occupancy().is_closed() {
-            self.refusals.when_closed()
+            self.component.refusals.when_closed()
         } else {
-            self.refusals.when_full()
+            self.component.refusals.when_full()
         };
-        self.refusals.tell(*rejected, &self.listener);
+        self.component
+            .refusals
+            .tell(*rejected, &self.component.listener);
         rejected
     }
 
@@ -114,9 +115,11 @@ impl Shared {
     #[cold]
     #[inline(never)]
     pub(crate) fn turn_away(&self, fate: Fate) -> Rejected {
-        let rejected = self.refusals.of(fate);
-        self.refusals.note();
-        self.refusals.tell(rejected, &self.listener);
+        let rejected = self.component.refusals.of(fate);
+        self.component.refusals.note();
+        self.component
+            .refusals
+            .tell(rejected, &self.component.listener);
         rejected
     }
 
@@ -152,14 +155,18 @@ impl Shared {
         match notice {
             Notice::Granted(waiter) => waiter.wake_task(),
             Notice::TurnedOut(waiter, fate) => {
-                self.refusals.note();
+                self.component.refusals.note();
                 waiter.wake_task();
-                let rejected = self.refusals.of(fate);
-                self.refusals.log(rejected);
-                self.listener.tell_contained(&Event::Refused { rejected });
+                let rejected = self.component.refusals.of(fate);
+                self.component.refusals.log(rejected);
+                self.component
+                    .listener
+                    .tell_contained(&Event::Refused { rejected });
             }
             Notice::Revoked(priority) => {
-                self.listener.tell_contained(&Event::Revoked { priority });
+                self.component
+                    .listener
+                    .tell_contained(&Event::Revoked { priority });
             }
         }
     }
@@ -167,22 +174,22 @@ impl Shared {
     pub(crate) fn resize(&self, max_concurrent: u32) {
         self.state.slots.resize(max_concurrent);
         self.serve(Instant::now());
-        self.tell(Event::Resized { max_concurrent });
+        self.component.tell(Event::Resized { max_concurrent });
     }
 
     pub(crate) fn resize_queue(&self, queue: u32) {
         self.state.resize_queue(queue);
         self.serve(Instant::now());
-        self.tell(Event::QueueResized { queue });
+        self.component.tell(Event::QueueResized { queue });
     }
 
     pub(crate) fn close(&self) {
-        self.refusals.close();
+        self.component.refusals.close();
         let closed = self.state.slots.close();
         self.deliver_all(|| self.state.dismiss());
         self.announce_if_drained();
         if closed {
-            self.tell(Event::Closed);
+            self.component.tell(Event::Closed);
         }
     }
 
@@ -200,7 +207,7 @@ impl Shared {
     /// Ends a call: its slot is free.
     #[inline(always)]
     pub(crate) fn end(&self, claim: Claim, ending: Ending) {
-        self.ended.add(ending.0);
+        self.component.ended.add(ending.0);
         let before = self.state.slots.give_back(claim);
         if before.concerns_somebody() {
             self.pass_on(before);
@@ -232,26 +239,25 @@ impl Shared {
 
     /// A call waited this long for its slot.
     pub(crate) fn note_wait(&self, waited: Duration) {
-        self.waits.record(waited);
+        self.component.waits.record(waited);
     }
 
-    #[cold]
-    pub(crate) fn tell(&self, event: Event) {
-        tracing::info!(target: TARGET, name = %self.name, ?event);
-        self.listener.tell(&event);
+    /// The figures of the classes.
+    pub(crate) fn classes(&self) -> PerClass<ClassSnapshot> {
+        self.state.classes().map(ClassSnapshot::new)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let occupancy = self.state.slots.occupancy();
-        let [succeeded, failed, neutral] = self.ended.sums();
+        let [succeeded, failed, neutral] = self.component.ended.sums();
         let (active, limit) = (occupancy.in_flight(), self.state.slots.configured());
-        let classes = self.state.classes().map(ClassSnapshot::new);
+        let classes = self.classes();
         Snapshot {
-            name: self.name,
+            name: self.name(),
             active_calls: active,
             max_concurrent: limit,
             queued_calls: classes.iter().map(|(_, class)| class.queued_calls).sum(),
-            rejected_calls: self.refusals.count(),
+            rejected_calls: self.component.refusals.count(),
             utilization_percent: 100.0 * f64::from(active) / f64::from(limit),
             success_count: succeeded,
             failure_count: failed,
@@ -259,7 +265,16 @@ impl Shared {
             closed: occupancy.is_closed(),
             max_queued: self.state.capacity(),
             classes,
-            waits: self.waits.snapshot(),
+            waits: self.component.waits.snapshot(),
+        }
+    }
+}
+
+impl Drop for Shared {
+    /// One of many that goes with its key: what it has counted stays.
+    fn drop(&mut self) {
+        if self.component.keyed {
+            self.component.remember(&self.classes());
         }
     }
 }

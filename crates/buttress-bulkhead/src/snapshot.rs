@@ -68,4 +68,18 @@ impl ClassSnapshot {
             revoked_count: tally.revoked,
         }
     }
+
+    /// What has happened in each class here and there, together.
+    pub(crate) fn sums(here: &PerClass<Self>, there: &PerClass<Self>) -> PerClass<Self> {
+        PerClass::from_fn(|class| {
+            let (one, other) = (here.get(class), there.get(class));
+            Self {
+                queued_calls: one.queued_calls.saturating_add(other.queued_calls),
+                granted_count: one.granted_count.saturating_add(other.granted_count),
+                displaced_count: one.displaced_count.saturating_add(other.displaced_count),
+                expired_count: one.expired_count.saturating_add(other.expired_count),
+                revoked_count: one.revoked_count.saturating_add(other.revoked_count),
+            }
+        })
+    }
 }

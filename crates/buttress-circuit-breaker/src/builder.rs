@@ -1,19 +1,22 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{ConfigError, Listener, Name, Observer};
 
+use crate::component::Component;
 use crate::config::{CONSECUTIVE_FAILURES, Config};
 use crate::event::Event;
 use crate::handle::CircuitBreaker;
+use crate::keyed_builder::KeyedCircuitBreakerBuilder;
 use crate::window::{Share, Window};
 
 /// Configures a [`CircuitBreaker`]. Every setting has a default; the rules for opening add up: any of them opens.
 #[must_use = "a builder does nothing until `build`"]
 pub struct CircuitBreakerBuilder {
-    name: Name,
+    pub(crate) name: Name,
     config: Config,
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     listener: Listener<Event>,
     // The first setting that made no sense: told at the end, so that setters can be chained.
     error: Option<ConfigError>,
@@ -188,7 +191,17 @@ impl CircuitBreakerBuilder {
     /// # Errors
     /// A share that is not above 0 and at most 1, a count or window of zero or above its bound, jitter or growth outside of
     /// theirs, a minimum that the window cannot hold, two sizes for one kind of window, a name that is none.
-    pub fn try_build(mut self) -> Result<CircuitBreaker, ConfigError> {
+    pub fn try_build(self) -> Result<CircuitBreaker, ConfigError> {
+        let component = self.component(false)?;
+        Ok(CircuitBreaker::of(Arc::new(component)))
+    }
+
+    /// Keeps one breaker for each key instead, all with these settings.
+    pub const fn keyed(self) -> KeyedCircuitBreakerBuilder {
+        KeyedCircuitBreakerBuilder::new(self)
+    }
+
+    pub(crate) fn component(mut self, keyed: bool) -> Result<Component, ConfigError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -198,12 +211,8 @@ impl CircuitBreakerBuilder {
             config.consecutive.get_or_insert(CONSECUTIVE_FAILURES);
         }
         config.validate()?;
-        Ok(CircuitBreaker::from_config(
-            self.name,
-            self.config,
-            self.seed,
-            self.listener,
-        ))
+        let component = Component::new(self.name, self.config, self.seed, self.listener, keyed);
+        Ok(component)
     }
 }
 

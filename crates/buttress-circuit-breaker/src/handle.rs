@@ -2,11 +2,10 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use buttress_core::{Condition, Error, Fact, Inspect, Listener, Name, Rejected, Value};
+use buttress_core::{Condition, Error, Fact, Inspect, Name, Rejected, Value};
 
 use crate::builder::CircuitBreakerBuilder;
-use crate::config::Config;
-use crate::event::Event;
+use crate::component::Component;
 use crate::layer::CircuitBreakerLayer;
 use crate::permit::Permit;
 use crate::shared::Shared;
@@ -37,7 +36,7 @@ use crate::state::Mode;
 /// # Ok::<(), buttress_core::Rejected>(())
 /// ```
 #[derive(Clone)]
-pub struct CircuitBreaker(Arc<Shared>);
+pub struct CircuitBreaker(pub(crate) Arc<Shared>);
 
 impl CircuitBreaker {
     /// Configures a breaker of this name.
@@ -45,13 +44,9 @@ impl CircuitBreaker {
         CircuitBreakerBuilder::new(name.into())
     }
 
-    pub(crate) fn from_config(
-        name: Name,
-        config: Config,
-        seed: Option<u64>,
-        listener: Listener<Event>,
-    ) -> Self {
-        Self(Arc::new(Shared::new(name, config, seed, listener)))
+    /// A closed breaker of this component.
+    pub(crate) fn of(component: Arc<Component>) -> Self {
+        Self(Arc::new(Shared::of(component)))
     }
 
     /// Stands before a service. Every layer made here shares this breaker.

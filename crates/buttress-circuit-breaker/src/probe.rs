@@ -2,7 +2,10 @@ use std::fmt;
 
 use buttress_core::{Adopt, Completion, Deadline, Mark, Priority, Reclassify, RequestContext};
 
-/// A protocol that also marks the requests of probes; made by `CircuitBreakerLayer::on_probe`.
+/// A protocol that also marks the requests of probes.
+///
+/// Made by [`CircuitBreakerLayer::on_probe`](crate::CircuitBreakerLayer::on_probe), and for many keys by
+/// `layer.protocol(|protocol| OnProbe::new(protocol, mark))`.
 #[derive(Clone, Copy)]
 pub struct OnProbe<P, F> {
     protocol: P,
@@ -10,7 +13,9 @@ pub struct OnProbe<P, F> {
 }
 
 impl<P, F> OnProbe<P, F> {
-    pub(crate) const fn new(protocol: P, mark: F) -> Self {
+    /// Lets `mark` write onto the request of every probe, before it goes out.
+    #[must_use]
+    pub const fn new(protocol: P, mark: F) -> Self {
         Self { protocol, mark }
     }
 }

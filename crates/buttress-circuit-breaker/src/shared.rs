@@ -1,61 +1,49 @@
-//! What all clones of a handle share: the machine, the clock it is told, the counts, and whoever listens.
+//! What all clones of a handle share: the machine, beside what it has in common with the others of its component.
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Listener, Name, Reason, Rejected, Verdict};
-use buttress_sync::{OncePerSecond, Random};
+use buttress_core::{Name, Reason, Rejected, Verdict};
+use buttress_timer::{Moment, nanos};
 use tokio::time::Instant;
 
-use crate::config::{Config, Success};
-use crate::counts::Counts;
-use crate::event::{Cause, Event};
+use crate::component::Component;
+use crate::config::Success;
+use crate::event::Cause;
 use crate::snapshot::{Snapshot, State};
 use crate::state::{Admission, Entry, Machine, Mode, Outcome};
-use crate::telling;
-use buttress_timer::{Moment, nanos};
 
 pub(crate) struct Shared {
-    name: Name,
     machine: Machine,
+    // What an ordinary call looks at stands here as well, so that it looks into the component only to be counted.
     /// The time from which a call is slow, in nanoseconds; [`NEVER_SLOW`] where nobody asks.
     slow_after: u64,
     success: Success,
-    counts: Counts,
     origin: Instant,
-    random: Random,
-    listener: Listener<Event>,
-    refusals: OncePerSecond,
+    pub(crate) component: Arc<Component>,
 }
 
 /// No call takes this long.
 const NEVER_SLOW: u64 = u64::MAX;
 
 impl Shared {
-    pub(crate) fn new(
-        name: Name,
-        config: Config,
-        seed: Option<u64>,
-        listener: Listener<Event>,
-    ) -> Self {
+    pub(crate) fn of(component: Arc<Component>) -> Self {
+        let config = &component.config;
         Self {
-            name,
+            machine: Machine::new(Arc::clone(config)),
             slow_after: config
                 .slow_after
                 .map_or(NEVER_SLOW, |limit| nanos(limit).min(NEVER_SLOW - 1)),
             success: config.success(),
-            machine: Machine::new(config),
-            counts: Counts::default(),
-            origin: Instant::now(),
-            random: seed.map_or_else(Random::from_entropy, Random::seeded),
-            listener,
-            refusals: OncePerSecond::default(),
+            origin: component.origin,
+            component,
         }
     }
 
-    pub(crate) const fn name(&self) -> Name {
-        self.name
+    pub(crate) fn name(&self) -> Name {
+        self.component.name
     }
 
     /// Lets a call in: one load while the breaker is closed. The time of its start comes along where anybody will ask for it.
@@ -76,6 +64,12 @@ impl Shared {
         Moment::after_start(Instant::now().saturating_duration_since(self.origin))
     }
 
+    /// Whether a call that ends now was slow.
+    #[inline]
+    const fn is_slow(&self, started: Moment, now: Moment) -> bool {
+        now.nanos_since(started) >= self.slow_after
+    }
+
     #[cold]
     #[inline(never)]
     fn admit_slowly(&self) -> Result<(Entry, Moment), Rejected> {
@@ -88,27 +82,21 @@ impl Shared {
 
     #[inline(never)]
     fn admit_in_transition(&self, now: Moment) -> Result<Entry, Rejected> {
-        let Admission { entry, event } = self.machine.admit_slowly(now, || self.random.next_u64());
+        let Admission { entry, event } = self.machine.admit_slowly(now, || self.component.draw());
         let given_back_on_unwind = entry.ok().map(|entry| Unclaimed(self, entry, now));
-        self.tell(event);
+        self.component.tell(event);
         mem::forget(given_back_on_unwind);
         entry.map_err(|wait| self.refuse(wait, now))
     }
 
     #[inline]
     fn refuse(&self, wait: u64, now: Moment) -> Rejected {
-        let rejected = Rejected::new(Reason::Unavailable, self.name).with_retry_after_nanos(wait);
-        if self.listener.is_there() || telling::may_be_heard() {
-            self.tell_refusal(rejected, now);
+        let rejected =
+            Rejected::new(Reason::Unavailable, self.component.name).with_retry_after_nanos(wait);
+        if self.component.is_heard() {
+            self.component.tell_refusal(rejected, now);
         }
         rejected
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn tell_refusal(&self, rejected: Rejected, now: Moment) {
-        telling::log_refusal(&self.refusals, rejected, now);
-        self.listener.tell(&Event::Refused { rejected });
     }
 
     /// Ends a call that succeeded.
@@ -120,7 +108,7 @@ impl Shared {
             && entry.is_plainly_closed()
             && self.machine.has_no_streak()
         {
-            self.counts.add_success();
+            self.component.counts.add_success();
         } else {
             self.settle_success(entry);
         }
@@ -132,7 +120,7 @@ impl Shared {
         if !entry.is_judged() {
             return self.settle(entry, Moment::START, Verdict::Success);
         }
-        self.counts.add_success();
+        self.component.counts.add_success();
         if let Some(cause) = self.machine.record_success(entry, false, Moment::START) {
             self.trip(entry, cause, None, self.now());
         }
@@ -144,7 +132,7 @@ impl Shared {
         if !entry.is_judged() {
             return self.settle(entry, started, Verdict::Success);
         }
-        self.counts.add_success();
+        self.component.counts.add_success();
         let now = self.now();
         let cause = if self.is_slow(started, now) {
             self.record_slow_success(entry, now)
@@ -154,12 +142,6 @@ impl Shared {
         if let Some(cause) = cause {
             self.trip(entry, cause, None, now);
         }
-    }
-
-    /// Whether a call that ends now was slow.
-    #[inline]
-    const fn is_slow(&self, started: Moment, now: Moment) -> bool {
-        now.nanos_since(started) >= self.slow_after
     }
 
     #[cold]
@@ -174,7 +156,7 @@ impl Shared {
     pub(crate) fn settle(&self, entry: Entry, started: Moment, verdict: Verdict) {
         let now = self.now();
         let slow = self.is_slow(started, now);
-        let outcome = Outcome::of(verdict, slow, self.machine.config());
+        let outcome = Outcome::of(verdict, slow, &self.component.config);
         self.finish(entry, outcome, now);
     }
 
@@ -184,12 +166,12 @@ impl Shared {
     pub(crate) fn abandon(&self, entry: Entry, started: Moment) {
         let now = self.now();
         let slow = self.is_slow(started, now);
-        let outcome = Outcome::of_abandoned(slow, self.machine.config());
+        let outcome = Outcome::of_abandoned(slow, &self.component.config);
         self.finish(entry, outcome, now);
     }
 
     fn finish(&self, entry: Entry, outcome: Outcome, now: Moment) {
-        self.counts.add(outcome, now);
+        self.component.counts.add(outcome, now);
         if entry.is_probe() {
             self.settle_probe(entry, outcome, now);
         } else if entry.is_judged()
@@ -201,15 +183,17 @@ impl Shared {
 
     #[cold]
     fn settle_probe(&self, entry: Entry, outcome: Outcome, now: Moment) {
-        let draw = self.random.next_u64();
-        self.tell(self.machine.settle_probe(entry, outcome, now, draw));
+        let draw = self.component.draw();
+        self.component
+            .tell(self.machine.settle_probe(entry, outcome, now, draw));
     }
 
     #[cold]
     #[inline(never)]
     fn trip(&self, entry: Entry, cause: Cause, hint: Option<Duration>, now: Moment) {
-        let draw = || self.random.next_u64();
-        self.tell(self.machine.trip(entry, cause, hint, now, draw));
+        let draw = || self.component.draw();
+        self.component
+            .tell(self.machine.trip(entry, cause, hint, now, draw));
     }
 
     /// Remembers what is known of a call so far. Only a probe has a limit at which that matters.
@@ -217,28 +201,37 @@ impl Shared {
     pub(crate) fn note(&self, entry: Entry, started: Moment, verdict: Verdict) {
         let now = self.now();
         let slow = self.is_slow(started, now);
-        let outcome = Outcome::of(verdict, slow, self.machine.config());
-        self.tell(
+        let outcome = Outcome::of(verdict, slow, &self.component.config);
+        self.component.tell(
             self.machine
-                .note(entry, outcome, now, self.random.next_u64()),
+                .note(entry, outcome, now, self.component.draw()),
         );
     }
 
     #[cold]
     pub(crate) fn force(&self, mode: Mode) {
-        self.tell(Some(self.machine.force(mode, self.now())));
+        self.component
+            .tell(Some(self.machine.force(mode, self.now())));
     }
 
-    /// No lock is held here: an observer may use the handle.
-    fn tell(&self, event: Option<Event>) {
-        if let Some(event) = event {
-            telling::log(self.name, &event);
-            self.listener.tell(&event);
-        }
-    }
-
+    /// Counts from here on. Those of many keys are not for one of them to forget.
     pub(crate) fn forget_counts(&self) {
-        self.counts.reset(self.machine.figures(self.now()).refused);
+        if self.component.keyed {
+            return;
+        }
+        self.component
+            .counts
+            .reset(self.machine.figures(self.now()).refused);
+    }
+
+    /// Whether it is as good as new, as far as calls know that have ended.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.machine.is_clean(|| self.now())
+    }
+
+    /// Calls that it has refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.machine.refused()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -248,19 +241,19 @@ impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = self.now();
         let figures = self.machine.figures(now);
-        let ended = self.counts.since_reset(figures.refused);
+        let ended = self.component.counts.since_reset(figures.refused);
         // For people to read: the breaker's own clock, laid beside the wall's.
         let wall = SystemTime::now();
         let wall_clock = |moment: Moment| wall.checked_sub(now.since(moment)).unwrap_or(wall);
         Snapshot {
-            name: self.name,
+            name: self.component.name,
             state: figures.mode.state(),
             failure_count: ended.failed,
             success_count: ended.succeeded,
             consecutive_failures: figures.consecutive_failures,
             neutral_count: ended.neutral,
             refused_count: ended.refused,
-            last_failure_time: self.counts.last_failure().map(wall_clock),
+            last_failure_time: self.component.counts.last_failure().map(wall_clock),
             last_state_change: wall_clock(figures.changed_at),
             transitions: figures.generation,
             failure_rate: figures.failure_rate,
@@ -280,12 +273,21 @@ impl Drop for Unclaimed<'_> {
     }
 }
 
+impl Drop for Shared {
+    /// One of many that goes with its key: what it has counted stays.
+    fn drop(&mut self) {
+        if self.component.keyed {
+            self.component.remember_refusals(self.refused());
+        }
+    }
+}
+
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
-            .field("name", &self.name)
+            .field("name", &self.component.name)
             .field("machine", &self.machine)
-            .field("counts", &self.counts)
+            .field("counts", &self.component.counts)
             .finish_non_exhaustive()
     }
 }

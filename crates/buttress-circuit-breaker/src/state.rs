@@ -3,6 +3,7 @@
 //! One word says the mode and the generation. While it says "closed", admitting a call is a load of it, and settling a call
 //! touches only words that carry the generation they belong to; a lock is taken for transitions and probes alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_sync::Mutex;
@@ -56,10 +57,12 @@ pub(crate) struct Machine {
     refused: AtomicU64,
     streak: Streak,
     calls: Option<(CallWindow, Rule)>,
-    time: Option<(TimeWindow, Rule)>,
+    /// Apart, because it takes more room than all the rest.
+    time: Option<Box<(TimeWindow, Rule)>>,
     /// The longest time that a refusal names when it cannot know, in nanoseconds.
     longest_guess: u64,
-    config: Config,
+    /// Settings only; many machines of one component have the same.
+    config: Arc<Config>,
     outage: Mutex<Outage>,
 }
 
@@ -88,7 +91,8 @@ pub(crate) struct Figures {
 }
 
 impl Machine {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: impl Into<Arc<Config>>) -> Self {
+        let config = config.into();
         let word = Word::first(config.slow_after.is_some());
         let rule = |most, failed, slow| Rule {
             minimum_calls: config.minimum_calls(most).into(),
@@ -106,7 +110,7 @@ impl Machine {
             }),
             time: config.time.map(|window| {
                 let buckets = TimeWindow::new(window.size, word.generation());
-                (buckets, rule(u32::MAX, window.failed, window.slow))
+                Box::new((buckets, rule(u32::MAX, window.failed, window.slow)))
             }),
             longest_guess: nanos(config.retry_after),
             outage: Mutex::new(Outage::new(&config)),
@@ -122,7 +126,7 @@ impl Machine {
             .unwrap_or_default();
         let time = self
             .time
-            .as_ref()
+            .as_deref()
             .map(|(window, _)| window.tally(now))
             .unwrap_or_default();
         let larger = |rate: fn(Tally) -> f64| rate(calls).max(rate(time));
@@ -142,8 +146,19 @@ impl Machine {
         }
     }
 
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
+    /// Whether it is as good as new: closed, and nothing bad in any window. Asks for the time only where there is a window in time.
+    pub(crate) fn is_clean(&self, now: impl FnOnce() -> Moment) -> bool {
+        let is_good = |tally: Tally| tally.failed == 0 && tally.slow == 0;
+        let (calls, time) = (self.calls.as_ref(), self.time.as_deref());
+        self.word().mode() == Mode::Closed
+            && self.has_no_streak()
+            && calls.is_none_or(|(window, _)| is_good(window.tally()))
+            && time.is_none_or(|(window, _)| is_good(window.tally(now())))
+    }
+
+    /// How many calls it has refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// The mode and the generation: what a closed breaker is asked, and all it is asked.

@@ -115,6 +115,20 @@ pub trait RequestContext<Req: ?Sized> {
         false
     }
 
+    /// How much the call weighs in a limit of the rate: one, unless somebody says otherwise.
+    #[inline(always)]
+    fn units(&self, request: &Req) -> u32 {
+        let _ = request;
+        1
+    }
+
+    /// Whether the permit of a call is asked for its [`quota`](crate::Settle::quota), or for a change of it, when the answer is
+    /// there: where it is not, a limit of the rate leaves nothing behind that would have to be carried along.
+    #[inline(always)]
+    fn follows_quota(&self) -> bool {
+        false
+    }
+
     /// Writes a mark onto the request.
     fn stamp(&self, request: &mut Req, mark: Mark) {
         let _ = (request, mark);

@@ -6,6 +6,7 @@
     reason = "helpers of tests may fail a test"
 )]
 
+mod keyed;
 mod late;
 mod leaving;
 mod observers;

@@ -186,7 +186,10 @@ fn old_failures_do_not_reach_the_new_windows() {
         // Either both failures came before the reset and opened, which the reset undid or the reset came first.
         assert_eq!(figures.mode, Mode::Closed);
         let calls = machine.calls.as_ref().map(|(window, _)| window.tally());
-        let time = machine.time.as_ref().map(|(window, _)| window.tally(at(1)));
+        let time = machine
+            .time
+            .as_deref()
+            .map(|(window, _)| window.tally(at(1)));
         assert_eq!(
             (calls, time),
             (Some(Tally::default()), Some(Tally::default()))

@@ -42,7 +42,7 @@ impl Round {
     pub(crate) fn new(most: u32, needed: u32, limit: Duration) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Self {
-            in_flight: Vec::with_capacity(most),
+            in_flight: Vec::new(),
             next: 0,
             successes: 0,
             most,
@@ -68,6 +68,10 @@ impl Round {
         }
         let number = self.next;
         self.next = self.next.wrapping_add(1) & Entry::PROBE_MASK;
+        if self.in_flight.is_empty() {
+            // Not before there is one: most breakers of most keys never open.
+            self.in_flight.reserve_exact(self.most);
+        }
         self.in_flight.push(Probe {
             number,
             started: now,

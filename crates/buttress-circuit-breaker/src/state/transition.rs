@@ -134,7 +134,7 @@ impl Machine {
             if let Some((window, _)) = &self.calls {
                 window.restart(generation);
             }
-            if let Some((window, _)) = &self.time {
+            if let Some((window, _)) = self.time.as_deref() {
                 window.restart(generation);
             }
         }

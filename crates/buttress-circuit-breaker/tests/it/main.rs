@@ -10,6 +10,7 @@ mod behaviour;
 mod configuration;
 mod events;
 mod faults;
+mod keyed;
 mod probes;
 mod service;
 

@@ -1,0 +1,93 @@
+use std::fmt;
+
+use buttress_core::{Adopt, Chosen, Plain, Queued, Reclassify};
+use tower_layer::Layer;
+
+use crate::by_key::{ByKey, MissingKey};
+use crate::keyed::Keyed;
+
+/// Asks, for every call of a service, the handle of the request's key, which may let the call wait.
+///
+/// Made by [`Keyed::waiting_by`]. The service must be `Clone`: a call that has to wait takes the service that was polled with it
+/// and leaves a clone. `P` is the protocol of the calls: plain by default, HTTP or gRPC after `.http()` or `.grpc()` of
+/// `buttress-http`, or inside its `respond`.
+pub struct WaitingKeyedLayer<K, H, X, P = Plain> {
+    gate: ByKey<K, H, X>,
+    protocol: P,
+}
+
+impl<K, H, X> WaitingKeyedLayer<K, H, X> {
+    pub(crate) const fn of(gate: ByKey<K, H, X>) -> Self {
+        Self {
+            gate,
+            protocol: Plain::new(),
+        }
+    }
+}
+
+impl<K, H, X, P> WaitingKeyedLayer<K, H, X, P> {
+    /// The handles that this layer asks.
+    #[must_use]
+    pub const fn keyed(&self) -> &Keyed<K, H> {
+        &self.gate.keyed
+    }
+
+    /// Says what happens to a request that has no key. It is refused by default.
+    #[must_use]
+    pub fn missing_key(mut self, choice: MissingKey) -> Self {
+        self.gate.missing = choice;
+        self
+    }
+
+    /// Judges results by `classifier` instead; a closure goes through [`by`](buttress_core::by).
+    #[must_use]
+    pub fn classify<C>(self, classifier: C) -> WaitingKeyedLayer<K, H, X, P::With<Chosen<C>>>
+    where
+        P: Reclassify,
+    {
+        self.protocol(|protocol| protocol.with(Chosen::new(classifier)))
+    }
+
+    /// Puts another protocol in the place of this one, or around it: what the layer of a single handle has methods for.
+    #[must_use]
+    pub fn protocol<Q>(self, change: impl FnOnce(P) -> Q) -> WaitingKeyedLayer<K, H, X, Q> {
+        WaitingKeyedLayer {
+            gate: self.gate,
+            protocol: change(self.protocol),
+        }
+    }
+}
+
+impl<K, H, X, P: Adopt<Q>, Q> Adopt<Q> for WaitingKeyedLayer<K, H, X, P> {
+    type Adopted = WaitingKeyedLayer<K, H, X, P::Adopted>;
+
+    fn adopt(self, protocol: Q) -> Self::Adopted {
+        self.protocol(|own| own.adopt(protocol))
+    }
+}
+
+impl<S, K, H, X: Clone, P: Clone> Layer<S> for WaitingKeyedLayer<K, H, X, P> {
+    type Service = Queued<S, ByKey<K, H, X>, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Queued::new(inner, self.gate.clone(), self.protocol.clone())
+    }
+}
+
+impl<K, H, X: Clone, P: Clone> Clone for WaitingKeyedLayer<K, H, X, P> {
+    fn clone(&self) -> Self {
+        Self {
+            gate: self.gate.clone(),
+            protocol: self.protocol.clone(),
+        }
+    }
+}
+
+impl<K, H, X, P: fmt::Debug> fmt::Debug for WaitingKeyedLayer<K, H, X, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitingKeyedLayer")
+            .field("gate", &self.gate)
+            .field("protocol", &self.protocol)
+            .finish()
+    }
+}
