@@ -3,6 +3,7 @@
 //! `cargo test` drives each with inputs that a seeded generator makes from the grammar of what it reads, then mutates; any fuzzer
 //! can drive the same functions.
 
+mod forwarded;
 mod hints;
 mod mutation;
 mod timeouts;
@@ -32,4 +33,10 @@ fn no_header_makes_a_wait_that_was_not_meant() {
 #[test]
 fn no_header_makes_a_deadline_that_was_not_meant() {
     drive(timeouts::target, timeouts::generate);
+}
+
+// proves: S-1
+#[test]
+fn no_header_makes_a_client_that_no_proxy_of_ours_has_seen() {
+    drive(forwarded::target, forwarded::generate);
 }

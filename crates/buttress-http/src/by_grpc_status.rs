@@ -6,7 +6,7 @@ use buttress_core::{Again, Classify, Rejectable, Verdict};
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use crate::retry_after::{believed, whole_number};
-use crate::{Code, Head, transport};
+use crate::{Code, Head, retry_info, transport};
 
 /// The header or trailer in which a gRPC server says when to try again.
 pub(crate) const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -25,7 +25,8 @@ pub(crate) const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-push
 /// | other errors | `Failure` | `Yes` |
 ///
 /// The push-back is read from `grpc-retry-pushback-ms`; one that is no number, negative or longer than a year forbids another
-/// try. An answer without a code is judged by the code that gRPC maps its HTTP status to; the head of an answer that may still
+/// try. Where that is not there, the delay of a `google.rpc.RetryInfo` among the details of the status is one; what is malformed there
+/// is ignored. An answer without a code is judged by the code that gRPC maps its HTTP status to; the head of an answer that may still
 /// bring one in its trailers counts as a success until then, and a body that ends without one as `UNKNOWN`. Over gRPC-Web the
 /// code stands in the body, where nobody looks: there the HTTP status decides.
 #[derive(Clone, Copy, Debug, Default)]
@@ -199,14 +200,15 @@ enum Pushback {
 impl Pushback {
     fn of(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(PUSHBACK) else {
-            return Self::Nothing;
+            let delay = retry_info::in_headers(headers);
+            return delay.map_or(Self::Nothing, Self::from);
         };
         let wait = value
             .to_str()
             .ok()
             .and_then(whole_number)
             .map(Duration::from_millis);
-        wait.and_then(believed).map_or(Self::Never, Self::After)
+        wait.map_or(Self::Never, Self::from)
     }
 
     const fn hint(self) -> Option<Duration> {
@@ -223,6 +225,13 @@ impl Pushback {
             Self::After(wait) => Again::Later(Some(wait)),
             Self::Never => Again::No,
         }
+    }
+}
+
+/// A wait that is longer than anyone would mean is none to be waited for, and none to be cut short.
+impl From<Duration> for Pushback {
+    fn from(wait: Duration) -> Self {
+        believed(wait).map_or(Self::Never, Self::After)
     }
 }
 

@@ -1,6 +1,6 @@
 use buttress_core::Adopt;
 
-use crate::{Grpc, Http, UntilHeaders};
+use crate::{Grpc, Http, QuotaFields, UntilHeaders};
 
 /// Gives a layer, or a tuple of layers, the protocol of HTTP or gRPC.
 ///
@@ -47,6 +47,19 @@ pub trait HttpExt: Sized {
         Self: Adopt<UntilHeaders>,
     {
         self.adopt(UntilHeaders::new())
+    }
+
+    /// Tells clients in these header fields what is left of the quota that a layer keeps; after [`http`](Self::http) or
+    /// [`grpc`](Self::grpc), or on a layer inside of [`respond`](crate::respond()).
+    ///
+    /// For a limit of what comes in, in a flat stack on a server. A limit of what goes out says nothing unless this is called: what
+    /// it wrote would look like the word of the service that has answered.
+    #[must_use]
+    fn quota_fields(self, fields: QuotaFields) -> Self::Adopted
+    where
+        Self: Adopt<QuotaFields>,
+    {
+        self.adopt(fields)
     }
 }
 

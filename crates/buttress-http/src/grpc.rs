@@ -14,8 +14,8 @@ use crate::side::Side;
 use crate::timeout_header::announce_grpc;
 use crate::tracked;
 use crate::{
-    ByGrpcStatus, CutByTrailers, Discard, KeptRequest, Protocol, Replayed, Timed, ToLastFrame,
-    Tracked, TrailersDecide, UntilHeaders,
+    ByGrpcStatus, CutByTrailers, Discard, KeptRequest, Protocol, QuotaFields, Replayed, Timed,
+    ToLastFrame, Tracked, TrailersDecide, UntilHeaders,
 };
 
 /// The protocol of gRPC calls: judged by `grpc-status`, over when the trailers have gone by.
@@ -28,6 +28,7 @@ use crate::{
 pub struct Grpc<C = ByGrpcStatus, M = ToLastFrame> {
     classifier: C,
     side: Side,
+    fields: QuotaFields,
     until: PhantomData<M>,
 }
 
@@ -38,6 +39,7 @@ impl Grpc {
         Self {
             classifier: ByGrpcStatus,
             side: Side::Client,
+            fields: QuotaFields::None,
             until: PhantomData,
         }
     }
@@ -58,6 +60,7 @@ impl<C, M> Grpc<C, M> {
         Grpc {
             classifier: self.classifier,
             side: self.side,
+            fields: self.fields,
             until: PhantomData,
         }
     }
@@ -70,6 +73,7 @@ impl<C, M> Reclassify for Grpc<C, M> {
         Grpc {
             classifier,
             side: self.side,
+            fields: self.fields,
             until: PhantomData,
         }
     }
@@ -81,6 +85,10 @@ impl<C, M> Protocol for Grpc<C, M> {
     fn shorten(self) -> Self::UntilHeaders {
         self.until_headers()
     }
+
+    fn with_quota_fields(self, fields: QuotaFields) -> Self {
+        Self { fields, ..self }
+    }
 }
 
 /// The first adoption wins.
@@ -89,6 +97,15 @@ impl<C, M, Q: Protocol> Adopt<Q> for Grpc<C, M> {
 
     fn adopt(self, _: Q) -> Self {
         self
+    }
+}
+
+/// The last choice counts.
+impl<C, M> Adopt<QuotaFields> for Grpc<C, M> {
+    type Adopted = Self;
+
+    fn adopt(self, fields: QuotaFields) -> Self {
+        self.with_quota_fields(fields)
     }
 }
 
@@ -111,8 +128,9 @@ where
     #[inline(always)]
     fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
         match result {
-            Ok(response) => {
+            Ok(mut response) => {
                 let head = self.classifier.classify(Ok(&response));
+                self.fields.tell(&permit, response.headers_mut());
                 let judge = TrailersDecide::after(&response, &self.classifier);
                 Ok(Tracked::attach(response, permit, head, judge))
             }
@@ -136,7 +154,12 @@ where
 
     #[inline(always)]
     fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
-        permit.settle(self.classifier.classify(result.as_ref()));
+        let verdict = self.classifier.classify(result.as_ref());
+        let result = result.map(|mut response| {
+            self.fields.tell(&permit, response.headers_mut());
+            response
+        });
+        permit.settle(verdict);
         result
     }
 }
@@ -202,6 +225,10 @@ impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
 
     fn is_retry(&self, request: &Request<B>) -> bool {
         context::is_retry(request.headers(), request.extensions())
+    }
+
+    fn follows_quota(&self) -> bool {
+        self.fields != QuotaFields::None
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {

@@ -14,8 +14,8 @@ use crate::timed::is_event_stream;
 use crate::timeout_header::announce_http;
 use crate::tracked;
 use crate::{
-    ByStatus, CutByError, Discard, HeadDecides, KeptRequest, Protocol, Replayed, Timed,
-    ToLastFrame, Tracked, UntilHeaders,
+    ByStatus, CutByError, Discard, HeadDecides, KeptRequest, Protocol, QuotaFields, Replayed,
+    Timed, ToLastFrame, Tracked, UntilHeaders,
 };
 
 /// The protocol of HTTP calls: judged by their status, over at the last frame of the answer.
@@ -26,6 +26,7 @@ use crate::{
 pub struct Http<C = ByStatus, M = ToLastFrame> {
     classifier: C,
     side: Side,
+    fields: QuotaFields,
     until: PhantomData<M>,
 }
 
@@ -36,14 +37,16 @@ impl Http {
         Self {
             classifier: ByStatus,
             side: Side::Client,
+            fields: QuotaFields::None,
             until: PhantomData,
         }
     }
 
-    /// The same protocol where requests arrive: nothing is written for a next service.
+    /// The same protocol where requests arrive: nothing is written for a next service, and clients hear of their quotas.
     pub(crate) const fn serving(self) -> Self {
         Self {
             side: Side::Server,
+            fields: QuotaFields::Draft11,
             ..self
         }
     }
@@ -56,6 +59,7 @@ impl<C, M> Http<C, M> {
         Http {
             classifier: self.classifier,
             side: self.side,
+            fields: self.fields,
             until: PhantomData,
         }
     }
@@ -68,6 +72,7 @@ impl<C, M> Reclassify for Http<C, M> {
         Http {
             classifier,
             side: self.side,
+            fields: self.fields,
             until: PhantomData,
         }
     }
@@ -79,6 +84,10 @@ impl<C, M> Protocol for Http<C, M> {
     fn shorten(self) -> Self::UntilHeaders {
         self.until_headers()
     }
+
+    fn with_quota_fields(self, fields: QuotaFields) -> Self {
+        Self { fields, ..self }
+    }
 }
 
 /// The first adoption wins.
@@ -87,6 +96,15 @@ impl<C, M, Q: Protocol> Adopt<Q> for Http<C, M> {
 
     fn adopt(self, _: Q) -> Self {
         self
+    }
+}
+
+/// The last choice counts.
+impl<C, M> Adopt<QuotaFields> for Http<C, M> {
+    type Adopted = Self;
+
+    fn adopt(self, fields: QuotaFields) -> Self {
+        self.with_quota_fields(fields)
     }
 }
 
@@ -109,8 +127,9 @@ where
     #[inline(always)]
     fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
         match result {
-            Ok(response) => {
+            Ok(mut response) => {
                 let head = self.classifier.classify(Ok(&response));
+                self.fields.tell(&permit, response.headers_mut());
                 Ok(Tracked::attach(response, permit, head, HeadDecides))
             }
             Err(error) => {
@@ -130,7 +149,12 @@ where
 
     #[inline(always)]
     fn complete(&self, permit: P, result: Result<Response<B>, E>) -> Result<Self::Output, E> {
-        permit.settle(self.classifier.classify(result.as_ref()));
+        let verdict = self.classifier.classify(result.as_ref());
+        let result = result.map(|mut response| {
+            self.fields.tell(&permit, response.headers_mut());
+            response
+        });
+        permit.settle(verdict);
         result
     }
 }
@@ -197,6 +221,10 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
 
     fn is_retry(&self, request: &Request<B>) -> bool {
         context::is_retry(request.headers(), request.extensions())
+    }
+
+    fn follows_quota(&self) -> bool {
+        self.fields != QuotaFields::None
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {

@@ -6,22 +6,32 @@ mod answerable;
 mod arrival;
 mod by_grpc_status;
 mod by_status;
+mod cidr;
+mod client_ip;
+mod client_key;
 mod code;
 mod context;
 mod discard;
 mod ext;
+mod forwarded;
 mod grpc;
+mod hashed;
 mod head;
 mod http;
 mod inherit;
 mod judge;
+mod peer;
+mod quota_fields;
+mod quotas;
 mod refused;
 mod render;
 mod replayed;
 #[cfg(feature = "reqwest")]
 mod reqwest_service;
 mod respond;
+mod respond_layer;
 mod retry_after;
+mod retry_info;
 mod send_as;
 mod service;
 mod side;
@@ -64,10 +74,21 @@ pub use crate::code::Code;
 pub use crate::head::{ByHead, ByResponse, Head, by_head, by_response};
 pub use crate::retry_after::{retry_after, should_retry};
 
+// Whose call it is.
+pub use crate::cidr::Cidr;
+pub use crate::client_ip::ClientIp;
+pub use crate::client_key::ClientKey;
+pub use crate::hashed::{ByHeader, ByPath, HashedKey, by_header, by_path};
+pub use crate::peer::Peer;
+
+// What a client hears of its quota.
+pub use crate::quota_fields::QuotaFields;
+
 // How a refusal is answered.
 pub use crate::answer::Answer;
 pub use crate::answerable::Answerable;
 pub use crate::refused::Refused;
 pub use crate::render::{GrpcStatus, Problem, Render, status, whole_seconds};
-pub use crate::respond::{AsIs, Respond, RespondLayer, as_is, respond, respond_grpc};
+pub use crate::respond::{AsIs, Respond, as_is, respond, respond_grpc};
+pub use crate::respond_layer::RespondLayer;
 pub use crate::service::{RespondFuture, RespondService};

@@ -30,8 +30,8 @@ impl From<Rejected> for Refused {
 }
 
 #[cfg(feature = "axum")]
-impl axum_core::response::IntoResponse for Refused {
-    fn into_response(self) -> axum_core::response::Response {
+impl axum::response::IntoResponse for Refused {
+    fn into_response(self) -> axum::response::Response {
         use crate::{Problem, Render};
 
         let mut response = Problem.render(&self.0).map(Into::into);
@@ -56,8 +56,10 @@ impl From<Refused> for tonic::Status {
         }
         let code = i32::from(crate::Code::from(rejected.reason()).number());
         let message = rejected.reason().as_str();
+        let details = crate::render::details(&rejected).unwrap_or_default();
+        let metadata = MetadataMap::from_headers(headers);
         let mut status =
-            Self::with_metadata(code.into(), message, MetadataMap::from_headers(headers));
+            Self::with_details_and_metadata(code.into(), message, details.into(), metadata);
         status.set_source(Arc::new(rejected));
         status
     }
@@ -65,7 +67,7 @@ impl From<Refused> for tonic::Status {
 
 #[cfg(all(test, feature = "axum"))]
 mod tests {
-    use axum_core::response::IntoResponse;
+    use axum::response::IntoResponse;
     use buttress_core::{Name, Reason};
 
     use super::*;

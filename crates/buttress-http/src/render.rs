@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use crate::by_grpc_status::PUSHBACK;
 use crate::code::{Code, GRPC_STATUS};
+use crate::retry_info::{self, DETAILS};
 
 /// Makes the answer to a refused call.
 ///
@@ -118,7 +119,8 @@ fn problem(status: StatusCode, rejected: &Rejected) -> String {
 
 /// Answers as a gRPC status, in a head without a body, with a push-back when the refusal has a time.
 ///
-/// What [`respond_grpc`](crate::respond_grpc) answers with. The message is one word, the reason.
+/// What [`respond_grpc`](crate::respond_grpc) answers with. The message is one word, the reason. The push-back is
+/// `grpc-retry-pushback-ms`; of a spent quota `google.rpc.RetryInfo` says it too, in `grpc-status-details-bin`.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(
     clippy::exhaustive_structs,
@@ -151,7 +153,18 @@ pub(crate) fn trailers(rejected: &Rejected) -> HeaderMap {
     if let Some(wait) = rejected.retry_after() {
         trailers.insert(PUSHBACK, pushback(wait).into());
     }
+    if let Some(details) = details(rejected).and_then(|details| retry_info::header(&details)) {
+        trailers.insert(DETAILS, details);
+    }
     trailers
+}
+
+/// What gRPC libraries read of a spent quota: a `google.rpc.Status` with `RetryInfo`.
+pub(crate) fn details(rejected: &Rejected) -> Option<Vec<u8>> {
+    let reason = rejected.reason();
+    let wait = rejected.retry_after()?;
+    let is_quota = reason == Reason::Throttled;
+    is_quota.then(|| retry_info::status(reason.into(), reason.as_str(), wait))
 }
 
 /// The wait as `grpc-retry-pushback-ms` says it.

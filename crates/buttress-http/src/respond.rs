@@ -1,19 +1,24 @@
-use buttress_core::{Adopt, Rejected, Widen};
+use std::sync::Arc;
+
+use buttress_core::{Adopt, QuotaSource, QuotaSources, Rejected, Widen};
 use bytes::Bytes;
 use http::Response;
 use tower_layer::Layer;
 
 use crate::arrival::Arrival;
-use crate::{Grpc, GrpcStatus, Http, Problem, RespondService};
+use crate::quotas::Quotas;
+use crate::{Grpc, GrpcStatus, Http, HttpExt, Problem, QuotaFields, RespondService};
 
 /// Puts layers around an HTTP service and answers what they refuse.
 ///
 /// Takes a layer or a tuple of layers, the first outermost; a foreign one goes in as [`as_is`]. Every layer that has no protocol
 /// yet becomes an HTTP one, so that a 500 counts as a failure. The error type of the service stays what it is: with axum's
-/// `Infallible` no error handler is needed. A service with a boxed error has room for refusals as it is: there [`RespondLayer`]
-/// stands on top, without `respond`. Refusals become [`Problem`]s, or what [`render`](Respond::render) makes of them.
+/// `Infallible` no error handler is needed. A service with a boxed error has room for refusals as it is: there
+/// [`RespondLayer`](crate::RespondLayer) stands on top, without `respond`. Refusals become [`Problem`]s, or what
+/// [`render`](Respond::render) makes of them.
 ///
-/// No header sets a deadline, unless [`trust_request_timeout`](Respond::trust_request_timeout) says so.
+/// No header sets a deadline, unless [`trust_request_timeout`](Respond::trust_request_timeout) says so. Clients of a rate limit are
+/// told what is left of their quota, in [`QuotaFields::Draft11`], unless [`quota_fields`](Respond::quota_fields) says otherwise.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -28,10 +33,13 @@ use crate::{Grpc, GrpcStatus, Http, Problem, RespondService};
 ///     .layer(respond((bulkhead.refusing_layer(), breaker.layer())));
 /// ```
 pub fn respond<L: Adopt<Http>>(layers: L) -> Respond<L::Adopted> {
+    let mut sources = QuotaSources::new();
+    Adopt::<Http>::quota_sources(&layers, &mut sources);
     Respond {
         layers: layers.adopt(Http::new().serving()),
         render: Problem,
         arrival: Arrival::NOTHING,
+        quotas: Quotas::new(QuotaFields::Draft11, sources),
     }
 }
 
@@ -47,20 +55,24 @@ pub fn respond<L: Adopt<Http>>(layers: L) -> Respond<L::Adopted> {
 /// says. There a layer that is to tell the server what remains says `.grpc()` for itself, since inside of here requests have
 /// arrived.
 pub fn respond_grpc<L: Adopt<Grpc>>(layers: L) -> Respond<L::Adopted, GrpcStatus> {
+    let mut sources = QuotaSources::new();
+    Adopt::<Grpc>::quota_sources(&layers, &mut sources);
     Respond {
         layers: layers.adopt(Grpc::new().serving()),
         render: GrpcStatus,
         arrival: Arrival::GRPC,
+        quotas: Quotas::new(QuotaFields::None, sources),
     }
 }
 
 /// A layer that puts layers around a service and answers what they refuse; made by [`respond`] and [`respond_grpc`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct Respond<L, R = Problem> {
     layers: L,
     render: R,
     arrival: Arrival,
+    quotas: Quotas,
 }
 
 impl<L, R> Respond<L, R> {
@@ -90,6 +102,7 @@ impl<L, R> Respond<L, R> {
             layers: self.layers,
             render,
             arrival: self.arrival,
+            quotas: self.quotas,
         }
     }
 
@@ -103,6 +116,39 @@ impl<L, R> Respond<L, R> {
         self.arrival = self.arrival.trusting_http();
         self
     }
+
+    /// Tells clients of their quotas in these fields, for all of the layers in here: on answers, and on refusals of a rate limit.
+    ///
+    /// By default [`Draft11`](QuotaFields::Draft11) from [`respond`], and none from [`respond_grpc`], which stands around channels
+    /// too; gRPC clients have the push-back. A single layer says it for its answers before, with
+    /// [`quota_fields`](HttpExt::quota_fields) of its own.
+    ///
+    /// ```
+    /// use buttress_bulkhead::RefusingBulkheadLayer;
+    /// use buttress_http::{QuotaFields, respond};
+    ///
+    /// let silent = respond(RefusingBulkheadLayer::new(100)).quota_fields(QuotaFields::None);
+    /// # let _ = silent;
+    /// ```
+    pub fn quota_fields(self, fields: QuotaFields) -> Respond<L::Adopted, R>
+    where
+        L: Adopt<QuotaFields>,
+    {
+        Respond {
+            layers: self.layers.quota_fields(fields),
+            render: self.render,
+            arrival: self.arrival,
+            quotas: self.quotas.told_in(fields),
+        }
+    }
+
+    /// Names a source of quotas beside those of the layers in here: a limit in a foreign layer, or inside of the service.
+    ///
+    /// Of its component's refusals the policy is told.
+    pub fn quota_source(mut self, source: Arc<dyn QuotaSource>) -> Self {
+        self.quotas.add([source]);
+        self
+    }
 }
 
 impl<S, L, R> Layer<S> for Respond<L, R>
@@ -114,107 +160,17 @@ where
 
     fn layer(&self, inner: S) -> Self::Service {
         let inner = self.layers.layer(Widen::new(inner));
-        RespondService::new(inner, self.render.clone(), self.arrival)
+        RespondService::new(
+            inner,
+            self.render.clone(),
+            self.arrival,
+            self.quotas.clone(),
+        )
     }
 }
 
 /// Its layers have their protocol.
 impl<L, R, Q> Adopt<Q> for Respond<L, R> {
-    type Adopted = Self;
-
-    fn adopt(self, _: Q) -> Self {
-        self
-    }
-}
-
-/// The upper half of [`respond`], for a flat stack: answers what the layers below refuse.
-///
-/// The lower half is [`WidenLayer`](buttress_core::WidenLayer), innermost; over a service whose error is boxed it is not
-/// needed. In between, each layer of ours says for itself that it stands on HTTP. Without that a 500 counts as a success. A layer
-/// that says so takes itself for a client's: one that limits time writes what remains into a header of the request, where the
-/// handler sees it. In [`respond`] it does not.
-///
-/// ```
-/// use buttress_bulkhead::RefusingBulkheadLayer;
-/// use buttress_circuit_breaker::CircuitBreakerLayer;
-/// use buttress_core::WidenLayer;
-/// use buttress_http::{HttpExt, RespondLayer};
-/// use tower::ServiceBuilder;
-///
-/// let stack = ServiceBuilder::new()
-///     .layer(RespondLayer::new())
-///     .layer(RefusingBulkheadLayer::new(100).http())
-///     .layer(CircuitBreakerLayer::consecutive(5).http())
-///     .layer(WidenLayer);
-/// # let _ = stack;
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[must_use = "a layer does nothing until it is put around a service"]
-pub struct RespondLayer<R = Problem> {
-    render: R,
-    arrival: Arrival,
-}
-
-impl RespondLayer {
-    /// Answers with [`Problem`]s.
-    pub const fn new() -> Self {
-        Self {
-            render: Problem,
-            arrival: Arrival::NOTHING,
-        }
-    }
-
-    /// Answers with gRPC statuses, and reads deadlines as [`respond_grpc`] does.
-    pub const fn grpc() -> RespondLayer<GrpcStatus> {
-        RespondLayer {
-            render: GrpcStatus,
-            arrival: Arrival::GRPC,
-        }
-    }
-}
-
-impl<R> RespondLayer<R> {
-    /// Answers refusals in a format of one's own, as [`Respond::render`] does.
-    pub fn render<F, T>(self, render: F) -> RespondLayer<F>
-    where
-        F: Fn(&Rejected) -> Response<T>,
-        T: Into<Bytes>,
-    {
-        RespondLayer {
-            render,
-            arrival: self.arrival,
-        }
-    }
-
-    /// Believes what a request says of the time that its sender will wait, as [`Respond::trust_request_timeout`] does.
-    pub const fn trust_request_timeout(mut self) -> Self {
-        self.arrival = self.arrival.trusting_http();
-        self
-    }
-}
-
-impl Default for RespondLayer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for RespondLayer<GrpcStatus> {
-    fn default() -> Self {
-        RespondLayer::grpc()
-    }
-}
-
-impl<S, R: Clone> Layer<S> for RespondLayer<R> {
-    type Service = RespondService<S, R>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        RespondService::new(inner, self.render.clone(), self.arrival)
-    }
-}
-
-/// It has no protocol to choose.
-impl<R, Q> Adopt<Q> for RespondLayer<R> {
     type Adopted = Self;
 
     fn adopt(self, _: Q) -> Self {

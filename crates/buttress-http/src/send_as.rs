@@ -13,7 +13,7 @@ use tower_service::Service;
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
-/// use axum_core::body::Body;
+/// use axum::body::Body;
 /// use buttress_http::SendAsLayer;
 ///
 /// let innermost = SendAsLayer::<Body>::new();
@@ -65,7 +65,7 @@ macro_rules! boxes {
     };
 }
 
-boxes!("axum", axum_core::body::Body, axum_core::body::Body::new);
+boxes!("axum", axum::body::Body, axum::body::Body::new);
 boxes!("tonic", tonic::body::Body, tonic::body::Body::new);
 boxes!("reqwest", reqwest::Body, reqwest::Body::wrap, Sync);
 

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::arrival::Arrival;
+use crate::quotas::Quotas;
 use crate::{Answer, Answerable, Problem, Render};
 
 /// Answers what the layers below refuse, instead of failing; made by [`respond`](crate::respond()) and
@@ -24,17 +25,19 @@ pub struct RespondService<S, R = Problem, O = S> {
     inner: S,
     render: R,
     arrival: Arrival,
+    quotas: Quotas,
     /// Met while getting ready, and due to the next call.
     refused: Option<Rejected>,
     origin: PhantomData<fn() -> O>,
 }
 
 impl<S, R, O> RespondService<S, R, O> {
-    pub(crate) const fn new(inner: S, render: R, arrival: Arrival) -> Self {
+    pub(crate) const fn new(inner: S, render: R, arrival: Arrival, quotas: Quotas) -> Self {
         Self {
             inner,
             render,
             arrival,
+            quotas,
             refused: None,
             origin: PhantomData,
         }
@@ -86,6 +89,7 @@ where
         RespondFuture {
             stage,
             render: self.render.clone(),
+            quotas: self.quotas.clone(),
             head_only,
         }
     }
@@ -94,7 +98,8 @@ where
 /// A clone has not been made ready, so it has met no refusal.
 impl<S: Clone, R: Clone, O> Clone for RespondService<S, R, O> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.render.clone(), self.arrival)
+        let (inner, render) = (self.inner.clone(), self.render.clone());
+        Self::new(inner, render, self.arrival, self.quotas.clone())
     }
 }
 
@@ -119,6 +124,7 @@ pin_project! {
         #[pin]
         stage: Stage<F>,
         render: R,
+        quotas: Quotas,
         head_only: bool,
     }
 }
@@ -152,14 +158,21 @@ where
                 },
             },
         };
-        Poll::Ready(Ok(answer(this.render, rejected, *this.head_only)))
+        let answer = answer(this.render, rejected, this.quotas, *this.head_only);
+        Poll::Ready(Ok(answer))
     }
 }
 
 /// The rendered refusal. It stays in the extensions, where an outer layer of the same process knows it as ours.
 #[cold]
-fn answer<B>(render: &impl Render, rejected: Rejected, head_only: bool) -> Response<Answer<B>> {
+fn answer<B>(
+    render: &impl Render,
+    rejected: Rejected,
+    quotas: &Quotas,
+    head_only: bool,
+) -> Response<Answer<B>> {
     let mut response = render.render(&rejected);
+    quotas.tell(&rejected, response.headers_mut());
     response.extensions_mut().insert(rejected);
     if head_only {
         let body = mem::take(response.body_mut());

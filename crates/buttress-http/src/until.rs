@@ -1,5 +1,7 @@
 use buttress_core::{Adopt, ByResult, Chosen, Reclassify};
 
+use crate::QuotaFields;
+
 /// A call over HTTP is over when the last frame of its answer has gone by.
 ///
 /// The usual end of [`Http`](crate::Http) and [`Grpc`](crate::Grpc) calls: what the call holds rides on the body, in
@@ -42,6 +44,16 @@ pub trait Protocol: Reclassify {
 
     /// Makes the calls be over at the head.
     fn shorten(self) -> Self::UntilHeaders;
+
+    /// Tells clients of their quotas in these fields, where the protocol can; nothing changes unless it says how.
+    #[must_use]
+    fn with_quota_fields(self, fields: QuotaFields) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = fields;
+        self
+    }
 }
 
 impl<Q: Protocol> Adopt<Q> for UntilHeaders<ByResult> {

@@ -85,6 +85,39 @@ fn a_pushback_is_a_hint_or_forbids_another_try() {
 }
 
 #[test]
+fn a_retry_info_is_a_pushback_where_there_is_no_other() {
+    let with = |code, pushback, delay| {
+        let mut headers = carrying(code, pushback);
+        let details = retry_info::status(code, "", delay);
+        let details = retry_info::header(&details).unwrap();
+        headers.insert(retry_info::DETAILS, details);
+        judge(&headers)
+    };
+    let hint = Some(Duration::from_millis(250));
+    let exhausted = |retry_after, again| (Verdict::Throttled { retry_after }, again);
+    for (pushback, delay, retry_after, again) in [
+        (None, Duration::from_millis(250), hint, Again::Later(hint)),
+        (
+            Some("250"),
+            Duration::from_secs(9),
+            hint,
+            Again::Later(hint),
+        ),
+        (Some("-1"), Duration::from_secs(9), None, Again::No),
+        // Longer than anyone would mean.
+        (None, Duration::from_secs(366 * 24 * 3600), None, Again::No),
+    ] {
+        let judged = with(Code::ResourceExhausted, pushback, delay);
+        assert_eq!(judged, exhausted(retry_after, again));
+        let judged = with(Code::Unavailable, pushback, delay);
+        assert_eq!(judged, (Verdict::Failure, again));
+    }
+    let mut headers = carrying(Code::Unavailable, None);
+    headers.insert(retry_info::DETAILS, "nonsense".parse().unwrap());
+    assert_eq!(judge(&headers), (Verdict::Failure, Again::Yes));
+}
+
+#[test]
 fn an_answer_without_a_code_is_judged_by_its_http_status() {
     for (status, expected) in [
         // Its trailers will say.

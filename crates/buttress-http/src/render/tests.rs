@@ -78,6 +78,19 @@ fn a_grpc_answer_is_a_head_without_a_body() {
 }
 
 #[test]
+fn of_a_spent_quota_grpc_libraries_read_when_it_is_there_again() {
+    let wait = Duration::from_millis(1200);
+    for reason in Reason::ALL {
+        let answer = GrpcStatus.render(&refusal(reason, Some(wait)));
+        let told = retry_info::in_headers(answer.headers());
+        assert_eq!(told, (reason == Reason::Throttled).then_some(wait));
+        assert_eq!(answer.headers()[PUSHBACK], "1200");
+        let answer = GrpcStatus.render(&refusal(reason, None));
+        assert!(!answer.headers().contains_key(DETAILS));
+    }
+}
+
+#[test]
 fn no_answer_tells_who_refused() {
     for reason in Reason::ALL {
         let refused = refusal(reason, Some(Duration::from_secs(3)));
@@ -112,6 +125,8 @@ fn tonic_reads_the_status_from_the_head() {
         assert_eq!(status.metadata().get(PUSHBACK.as_str()).unwrap(), "1500");
 
         let by_hand = tonic::Status::from(crate::Refused(refused));
+        assert_eq!(by_hand.details(), status.details());
+        assert_eq!(status.details().is_empty(), reason != Reason::Throttled);
         assert_eq!(
             (by_hand.code(), by_hand.message()),
             (expected, reason.as_str())

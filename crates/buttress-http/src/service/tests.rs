@@ -13,6 +13,8 @@ use super::*;
 
 const REFUSED: Rejected = Rejected::new(Reason::Overloaded, Name::new("bulkhead"));
 
+const NO_QUOTAS: Quotas = Quotas::without_sources(crate::QuotaFields::Draft11);
+
 type Widened = Error<&'static str>;
 
 /// Says of its readiness what it is told to, and answers every call alike.
@@ -81,7 +83,12 @@ fn call<R: Render + Clone>(
 
 #[test]
 fn answers_and_errors_of_the_service_pass_through() {
-    let mut well = RespondService::new(Told::new(READY, Ok(())), Problem, Arrival::NOTHING);
+    let mut well = RespondService::new(
+        Told::new(READY, Ok(())),
+        Problem,
+        Arrival::NOTHING,
+        NO_QUOTAS,
+    );
     let answer = call(&mut well, Method::GET).unwrap();
     assert_eq!(answer.body().size_hint().exact(), Some(5));
     assert!(answer.extensions().get::<Rejected>().is_none());
@@ -90,6 +97,7 @@ fn answers_and_errors_of_the_service_pass_through() {
         Told::new(READY, Err(Error::Inner("on fire"))),
         Problem,
         Arrival::NOTHING,
+        NO_QUOTAS,
     );
     assert_eq!(call(&mut ill, Method::GET).unwrap_err(), "on fire");
 }
@@ -97,7 +105,7 @@ fn answers_and_errors_of_the_service_pass_through() {
 #[test]
 fn a_refusal_is_answered_and_stays_in_the_extensions() {
     let inner = Told::new(READY, Err(Error::Rejected(REFUSED)));
-    let mut service = RespondService::new(inner, Problem, Arrival::NOTHING);
+    let mut service = RespondService::new(inner, Problem, Arrival::NOTHING, NO_QUOTAS);
     let answer = call(&mut service, Method::GET).unwrap();
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.extensions().get(), Some(&REFUSED));
@@ -107,7 +115,7 @@ fn a_refusal_is_answered_and_stays_in_the_extensions() {
 #[test]
 fn a_head_request_is_answered_without_a_body_but_with_its_length() {
     let inner = Told::new(READY, Err(Error::Rejected(REFUSED)));
-    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING);
+    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING, NO_QUOTAS);
     let length = call(&mut service, Method::GET)
         .unwrap()
         .body()
@@ -125,7 +133,7 @@ fn a_head_request_is_answered_without_a_body_but_with_its_length() {
             .insert(CONTENT_LENGTH, HeaderValue::from(999));
         response
     };
-    let mut service = RespondService::new(inner, own_length, Arrival::NOTHING);
+    let mut service = RespondService::new(inner, own_length, Arrival::NOTHING, NO_QUOTAS);
     let answer = call(&mut service, Method::HEAD).unwrap();
     assert!(answer.body().is_end_stream());
     assert_eq!(answer.headers()[CONTENT_LENGTH], "999");
@@ -135,7 +143,7 @@ fn a_head_request_is_answered_without_a_body_but_with_its_length() {
 #[test]
 fn readiness_and_its_errors_pass_through() {
     let inner = Told::new(Poll::Pending, Ok(()));
-    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING);
+    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING, NO_QUOTAS);
     assert_pending!(poll_ready(&mut service));
     inner.ready.set(Poll::Ready(Err(Error::Inner("on fire"))));
     assert_eq!(assert_ready_err!(poll_ready(&mut service)), "on fire");
@@ -147,7 +155,7 @@ fn readiness_and_its_errors_pass_through() {
 #[test]
 fn a_refusal_met_while_getting_ready_answers_the_next_call_and_only_that() {
     let inner = Told::new(Poll::Ready(Err(Error::Rejected(REFUSED))), Ok(()));
-    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING);
+    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING, NO_QUOTAS);
     assert_ready_ok!(poll_ready(&mut service));
     assert_ready_ok!(poll_ready(&mut service));
     assert_eq!(call(&mut service, Method::GET).unwrap().status(), 503);
@@ -162,7 +170,7 @@ fn a_refusal_met_while_getting_ready_answers_the_next_call_and_only_that() {
 #[test]
 fn a_clone_has_met_no_refusal() {
     let inner = Told::new(Poll::Ready(Err(Error::Rejected(REFUSED))), Ok(()));
-    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING);
+    let mut service = RespondService::new(inner.clone(), Problem, Arrival::NOTHING, NO_QUOTAS);
     assert_ready_ok!(poll_ready(&mut service));
     inner.ready.set(READY);
     let mut clone = service.clone();

@@ -6,13 +6,15 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use buttress_core::{Adopt, Gate, Guarded, Name, Plain, Reason, Rejected, Settle, Verdict};
-use buttress_http::{respond, respond_grpc};
+use buttress_core::{Adopt, Gate, Guarded, Key, Name, Plain, Reason, Rejected, Settle, Verdict};
+use buttress_http::{ClientIp, Peer, QuotaFields, by_header, by_path, respond, respond_grpc};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{Layer, Service};
+
+use crate::quotas::meter;
 
 /// Lets every call in, or none.
 #[derive(Clone, Copy)]
@@ -117,4 +119,36 @@ fn a_rendered_refusal_allocates_its_answer_and_no_more() {
     let first = allocations(|| call(&mut http));
     assert!((1..=12).contains(&first), "{first}");
     assert_eq!(allocations(|| call(&mut http)), first);
+}
+
+/// Two texts, and room for them in the head.
+#[test]
+fn telling_a_quota_allocates_two_fields_and_no_more() {
+    let mut told = respond(meter("limit", 100, 50)).layer(Hello);
+    let count = allocations(|| call(&mut told));
+    assert!((2..=4).contains(&count), "{count}");
+    let silent = respond(meter("limit", 100, 50)).quota_fields(QuotaFields::None);
+    let mut silent = silent.layer(Hello);
+    assert_eq!(allocations(|| call(&mut silent)), 0);
+}
+
+#[test]
+fn a_key_allocates_nothing() {
+    let peer = Peer(std::net::SocketAddr::from(([10, 0, 0, 1], 4711)));
+    let request = Request::get("/order/7")
+        .header("x-forwarded-for", "198.51.100.1, 203.0.113.9, 10.0.0.2")
+        .header("forwarded", "for=\"[2001:db8::1]:4711\";by=_x")
+        .header("x-tenant", "red")
+        .extension(peer);
+    let request = request.body(()).unwrap();
+    let client = ClientIp::peer().trusting(["10.0.0.0/8"]);
+    let forwarded = client.clone().forwarded();
+    let tenant = by_header(http::HeaderName::from_static("x-tenant"));
+    // The first draws the seed.
+    black_box(by_path().key(&request));
+    let count = allocations(|| {
+        black_box((client.key(&request), forwarded.key(&request)));
+        black_box((tenant.key(&request), by_path().key(&request)));
+    });
+    assert_eq!(count, 0);
 }

@@ -13,6 +13,9 @@ mod axum_server;
 mod client;
 mod deadlines;
 mod hyper_server;
+#[cfg(feature = "axum")]
+mod keys;
 mod not_sent;
+mod quotas;
 mod respond;
 mod support;
