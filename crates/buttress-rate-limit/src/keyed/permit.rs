@@ -1,0 +1,72 @@
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use buttress_core::{Quota, Settle, Verdict};
+
+use super::shared::KeyedShared;
+use crate::permit::Charged;
+use crate::state::Receipt;
+
+/// What an admitted call has taken from the limit of its key: so many units. As a [`Permit`](crate::Permit) it gives nothing back by
+/// itself.
+///
+/// A key that shares the limit of those for which there is no room gives nothing back at all.
+#[must_use = "the units are taken; a permit that is dropped leaves it at that"]
+pub struct KeyedPermit<K> {
+    // Nothing where nobody asks for the permit again, or where there was no key.
+    kept: Option<(Arc<KeyedShared<K>>, K)>,
+    receipt: Receipt,
+}
+
+impl<K: Clone + Eq + Hash> KeyedPermit<K> {
+    #[inline]
+    pub(super) const fn new(kept: Option<(Arc<KeyedShared<K>>, K)>, receipt: Receipt) -> Self {
+        Self { kept, receipt }
+    }
+
+    /// The units that the call has taken.
+    #[must_use]
+    pub const fn units(&self) -> u32 {
+        self.receipt.units()
+    }
+
+    /// Gives back what the call has taken; see [`Permit::give_back`](crate::Permit::give_back).
+    pub fn give_back(mut self) {
+        Charged::give_back(&mut self);
+    }
+
+    /// Settles the call for what it has really cost; see [`Charged::correct`].
+    pub fn correct(mut self, units: u32) {
+        Charged::correct(&mut self, units);
+    }
+}
+
+impl<K: Clone + Eq + Hash> Charged for KeyedPermit<K> {
+    fn give_back(&mut self) {
+        Charged::correct(self, 0);
+    }
+
+    fn correct(&mut self, units: u32) {
+        if let Some((shared, key)) = &self.kept {
+            shared.correct(key, &mut self.receipt, units);
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Settle for KeyedPermit<K> {
+    #[inline(always)]
+    fn settle(self, _: Verdict) {}
+
+    fn quota(&self) -> Option<Quota> {
+        self.kept.as_ref().map(|(shared, key)| shared.quota(key))
+    }
+}
+
+impl<K> fmt::Debug for KeyedPermit<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedPermit")
+            .field("units", &self.receipt.units())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! What all clones of a keyed handle share.
+
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use buttress_core::{
+    ConfigError, Listener, Name, Quota, QuotaPolicy, QuotaSource, Reason, Rejected,
+};
+use buttress_keyed::MissingKey;
+use buttress_sync::{Mutex, Striped};
+use buttress_timer::Moment;
+use tokio::time::Instant;
+
+use super::KeySettings;
+use super::limits::Limits;
+use crate::config::{Algorithm, Config};
+use crate::event::Event;
+use crate::rate::Rate;
+use crate::refusals::Refusals;
+use crate::snapshot::KeyedSnapshot;
+use crate::state::{Receipt, Wait, policy};
+
+pub(super) struct KeyedShared<K> {
+    name: Name,
+    algorithm: Algorithm,
+    limits: Limits<K>,
+    missing: MissingKey,
+    admitted: Striped<1>,
+    without_key: AtomicU64,
+    refusals: Refusals,
+    origin: Instant,
+    /// That of the machines, for those who ask.
+    rate: Mutex<Rate>,
+    /// Held while all keys take on another rate.
+    changing: Mutex<()>,
+}
+
+impl<K: Clone + Eq + Hash> KeyedShared<K> {
+    pub(super) fn new(
+        name: Name,
+        config: Config,
+        keys: KeySettings,
+        listener: Listener<Event>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            name,
+            algorithm: config.algorithm,
+            limits: Limits::new(config.algorithm, config.rate, keys)?,
+            missing: keys.missing,
+            admitted: Striped::new(),
+            without_key: AtomicU64::new(0),
+            refusals: Refusals::new(name, listener),
+            origin: Instant::now(),
+            rate: Mutex::new(config.rate),
+            changing: Mutex::new(()),
+        })
+    }
+
+    pub(super) const fn name(&self) -> Name {
+        self.name
+    }
+
+    #[inline(always)]
+    fn now(&self) -> Moment {
+        Moment::after_start(Instant::now().saturating_duration_since(self.origin))
+    }
+
+    #[inline(always)]
+    pub(super) fn take(&self, key: &K, units: u32) -> Result<Receipt, Rejected> {
+        let now = self.now();
+        self.admit(self.limits.take(key, units, now), now)
+    }
+
+    /// What becomes of a call without a key.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_without_key(&self, units: u32) -> Result<Receipt, Rejected> {
+        let now = self.now();
+        self.without_key.fetch_add(1, Ordering::Relaxed);
+        if self.missing == MissingKey::Share {
+            return self.admit(self.limits.take_shared(units, now), now);
+        }
+        // It would be refused again: there is no time to come back.
+        Err(self.refusals.throttled(None, now))
+    }
+
+    #[inline(always)]
+    fn admit(&self, taken: Result<Receipt, Wait>, now: Moment) -> Result<Receipt, Rejected> {
+        match taken {
+            Ok(receipt) => {
+                self.admitted.add(0);
+                Ok(receipt)
+            }
+            Err(wait) => Err(self.refuse(wait, now)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, wait: Wait, now: Moment) -> Rejected {
+        self.refusals.throttled(wait.nanos(), now)
+    }
+
+    /// Refuses a call for which nobody waits any more.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse_late(&self) -> Rejected {
+        let rejected = Rejected::new(Reason::DeadlineExceeded, self.name);
+        self.refusals.note(rejected, self.now());
+        rejected
+    }
+
+    pub(super) fn correct(&self, key: &K, receipt: &mut Receipt, units: u32) {
+        self.limits.correct(key, receipt, units, self.now());
+    }
+
+    pub(super) fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {
+        self.algorithm.validate(rate)?;
+        {
+            let _changing = self.changing.lock();
+            self.limits.set_rate(self.algorithm, rate, self.now());
+            *self.rate.lock() = rate;
+        }
+        self.refusals.announce(Event::RateChanged { rate });
+        Ok(())
+    }
+
+    pub(super) fn quota(&self, key: &K) -> Quota {
+        let policy = policy(self.algorithm, *self.rate.lock());
+        let level = self.limits.level(key, self.now());
+        Quota {
+            policy,
+            remaining: level.map_or(policy.limit, |level| level.remaining.into()),
+            reset: level.map_or(Duration::ZERO, |level| {
+                Duration::from_nanos(level.clear_after)
+            }),
+        }
+    }
+
+    pub(super) fn reset(&self, key: &K) -> bool {
+        self.limits.forget(key)
+    }
+
+    pub(super) fn snapshot(&self) -> KeyedSnapshot {
+        let [admitted] = self.admitted.sums();
+        let (keys, max_keys, overflowed) = self.limits.keys();
+        KeyedSnapshot {
+            name: self.name,
+            algorithm: self.algorithm,
+            rate: *self.rate.lock(),
+            admitted_count: admitted,
+            refused_count: self.refusals.count(),
+            without_key_count: self.without_key.load(Ordering::Relaxed),
+            keys: keys as u64,
+            max_keys: max_keys as u64,
+            overflow_count: overflowed,
+        }
+    }
+}
+
+impl<K: Send + Sync> QuotaSource for KeyedShared<K> {
+    fn name(&self) -> Name {
+        self.name
+    }
+
+    fn policy(&self) -> QuotaPolicy {
+        policy(self.algorithm, *self.rate.lock())
+    }
+}

@@ -1,0 +1,145 @@
+//! The machines: how much may be taken, and when. No clock, no task, no log.
+
+use buttress_core::{ConfigError, QuotaPolicy};
+use buttress_timer::{Moment, nanos};
+
+pub(crate) mod bucket;
+pub(crate) mod line;
+pub(crate) mod window;
+
+use self::bucket::{Bucket, Terms};
+pub(crate) use self::bucket::{Level, Wait};
+use self::line::Supply;
+pub(crate) use self::window::Receipt;
+use self::window::{BUCKETED, MOST_SLOTS, Window};
+use crate::config::Algorithm;
+use crate::rate::Rate;
+
+/// How much may be taken, by one of the algorithms. A leaky bucket is one that holds a single token: what makes it leak is the line
+/// before it.
+#[derive(Debug)]
+pub(crate) enum Machine {
+    Bucket(Bucket),
+    Window(Window),
+}
+
+/// The terms of a bucket at this rate.
+pub(crate) fn terms(algorithm: Algorithm, rate: Rate) -> Result<Terms, ConfigError> {
+    let terms = Terms::new(nanos(rate.interval()), algorithm.capacity(rate));
+    terms.ok_or_else(|| ConfigError::new("rate", "must come back within 366 days"))
+}
+
+/// What a client is told of a limit at this rate.
+pub(crate) fn policy(algorithm: Algorithm, rate: Rate) -> QuotaPolicy {
+    let limit = algorithm.capacity(rate);
+    let window = match algorithm {
+        Algorithm::TokenBucket | Algorithm::LeakyBucket => rate.interval().saturating_mul(limit),
+        Algorithm::SlidingWindow | Algorithm::BucketedWindow => rate.per(),
+    };
+    QuotaPolicy {
+        limit: limit.into(),
+        window,
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(algorithm: Algorithm, rate: Rate) -> Result<Self, ConfigError> {
+        algorithm.validate(rate)?;
+        let window = |slots| Self::Window(Window::new(rate.units(), nanos(rate.per()), slots));
+        Ok(match algorithm {
+            Algorithm::TokenBucket | Algorithm::LeakyBucket => {
+                Self::Bucket(Bucket::new(terms(algorithm, rate)?))
+            }
+            Algorithm::SlidingWindow => window(rate.units().min(MOST_SLOTS)),
+            Algorithm::BucketedWindow => window(BUCKETED),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn take(&self, units: u32, now: Moment) -> Result<Receipt, Wait> {
+        match self {
+            Self::Bucket(bucket) => {
+                bucket.take(units, now)?;
+                Ok(Receipt::unplaced(units))
+            }
+            Self::Window(window) => window.take(units, now),
+        }
+    }
+
+    /// Takes what a call has cost beyond what it took, or gives back what it took beyond that.
+    pub(crate) fn correct(&self, receipt: &mut Receipt, units: u32, now: Moment) {
+        let taken = receipt.units();
+        let more = units.saturating_sub(taken);
+        match self {
+            Self::Bucket(bucket) if more > 0 => bucket.charge(more, now),
+            Self::Bucket(bucket) => bucket.give_back(taken - units),
+            Self::Window(window) if more > 0 => window.charge(more, now),
+            Self::Window(window) => {
+                window.give_back(receipt, taken - units);
+            }
+        }
+        if let Self::Bucket(_) = self {
+            *receipt = Receipt::unplaced(units);
+        }
+    }
+
+    pub(crate) fn set_rate(&self, algorithm: Algorithm, rate: Rate, now: Moment) {
+        match self {
+            Self::Bucket(bucket) => {
+                if let Ok(terms) = terms(algorithm, rate) {
+                    bucket.set_terms(terms, now);
+                }
+            }
+            Self::Window(window) => window.set(rate.units(), nanos(rate.per()), now),
+        }
+    }
+
+    pub(crate) fn level(&self, now: Moment) -> Level {
+        match self {
+            Self::Bucket(bucket) => bucket.level(now),
+            Self::Window(window) => window.level(now),
+        }
+    }
+
+    fn check(&self, units: u32, now: Moment) -> Result<(), Wait> {
+        match self {
+            Self::Bucket(bucket) => bucket.check(units, now),
+            Self::Window(window) => window.check(units, now),
+        }
+    }
+}
+
+/// When a wait is over.
+fn after(now: Moment, wait: Wait) -> Moment {
+    match wait {
+        Wait::After(nanos) => Moment::from_nanos(now.nanos().saturating_add(nanos)),
+        Wait::Never => Moment::from_nanos(u64::MAX),
+    }
+}
+
+impl Supply for Machine {
+    type Receipt = Receipt;
+
+    fn take(&self, units: u32, now: Moment) -> Result<Receipt, Moment> {
+        self.take(units, now).map_err(|wait| after(now, wait))
+    }
+
+    fn ready(&self, units: u32, now: Moment) -> Moment {
+        self.check(units, now)
+            .map_or_else(|wait| after(now, wait), |()| now)
+    }
+
+    fn turn(&self, units: u64, now: Moment) -> Option<Moment> {
+        match self {
+            Self::Bucket(bucket) => Some(after(now, Wait::After(bucket.turn(units, now)))),
+            Self::Window(_) => None,
+        }
+    }
+
+    fn fits(&self, units: u32) -> bool {
+        match self {
+            Self::Bucket(bucket) => units <= bucket.terms().burst(),
+            Self::Window(window) => units <= window.limit(),
+        }
+    }
+}

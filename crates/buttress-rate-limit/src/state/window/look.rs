@@ -1,0 +1,143 @@
+use buttress_timer::Moment;
+
+use super::head::Head;
+use super::shape::Shape;
+use super::{Level, Miss, Slot, Turn, Wait, Window, clock};
+
+/// What can be seen without changing anything.
+impl Window {
+    /// Whether so many units could be taken; takes none.
+    pub(crate) fn check(&self, units: u32, now: Moment) -> Result<(), Wait> {
+        let now = clock(now);
+        loop {
+            let head = self.open_head();
+            match self.look(self.shape(), head, units, now) {
+                Ok(()) => return Ok(()),
+                Err(miss) => self.confirm(head, &miss)?,
+            }
+        }
+    }
+
+    /// Whether the slots that so many units would come from have left the window.
+    pub(super) fn look(&self, shape: Shape, head: Head, units: u32, now: u64) -> Result<(), Miss> {
+        if units > shape.limit() {
+            return Err(Miss::Refused(Wait::Never));
+        }
+        let rest = self.slot(head)?.rest(head, shape, now);
+        let is_held = head.is_held() && rest > 0 && units > 0;
+        let mut wait = if is_held {
+            self.held_for(shape, now)
+        } else {
+            0
+        };
+        let (mut at, mut left) = (head, units - rest.min(units));
+        while left > 0 {
+            at = at.next(shape.slots());
+            let slot = self.slot(at)?;
+            match slot.turn(at) {
+                Turn::Before => wait = wait.max(slot.leaves_after(shape, now)),
+                Turn::This | Turn::Later => {}
+                Turn::Foreign => return Err(Miss::Stale),
+            }
+            left = left.saturating_sub(slot.room(at, shape));
+        }
+        if wait == 0 {
+            Ok(())
+        } else {
+            Err(Miss::Refused(Wait::After(wait)))
+        }
+    }
+
+    /// The limit in force.
+    pub(crate) fn limit(&self) -> u32 {
+        self.steady(|shape, _| shape.limit())
+    }
+
+    /// The nanoseconds that the window is long.
+    pub(crate) fn width(&self) -> u64 {
+        self.steady(|shape, _| shape.width())
+    }
+
+    /// Whether nothing is in the window: it cannot be told from a new one.
+    pub(crate) fn is_clean(&self, now: Moment) -> bool {
+        self.level(now).clear_after == 0
+    }
+
+    /// What is left.
+    pub(crate) fn level(&self, now: Moment) -> Level {
+        let now = clock(now);
+        self.steady(|shape, head| self.level_at(shape, head, now))
+    }
+
+    /// Says something of a ring that is not laid anew meanwhile.
+    fn steady<T>(&self, say: impl Fn(Shape, Head) -> T) -> T {
+        loop {
+            let head = self.open_head();
+            let said = say(self.shape(), head);
+            let after = self.load();
+            if !after.is_changing() && after.is_of_generation(head) {
+                return said;
+            }
+        }
+    }
+
+    fn level_at(&self, shape: Shape, head: Head, now: u64) -> Level {
+        let clear_after = self.clear_after(shape, head, now);
+        if clear_after == 0 {
+            let remaining = shape.limit();
+            return Level {
+                remaining,
+                clear_after,
+            };
+        }
+        let rest = (self.slot(head)).map_or(0, |slot| self.rest(shape, head, slot, now));
+        let free = self.free_slots(shape, head, now);
+        let (first, end) = (head.place() + 1, head.place() + 1 + free);
+        let wrapped = end.saturating_sub(shape.slots());
+        let up_to_the_end = shape.units_before(end - wrapped);
+        let units = up_to_the_end.saturating_sub(shape.units_before(first));
+        Level {
+            remaining: rest
+                .saturating_add(units)
+                .saturating_add(shape.units_before(wrapped)),
+            clear_after,
+        }
+    }
+
+    /// How long the latest unit stays.
+    fn clear_after(&self, shape: Shape, head: Head, now: u64) -> u64 {
+        let latest = if head.used() > 0 {
+            head
+        } else {
+            head.previous(shape.slots().max(1))
+        };
+        match self.slot(latest) {
+            Ok(slot) if slot.turn(latest) == Turn::This => slot.leaves_after(shape, now),
+            // Started for a later round, so its units have left; or never used.
+            _ => 0,
+        }
+    }
+
+    /// How many slots after the one in use are free. Times do not fall along the ring, so the first that is not is found by halving.
+    fn free_slots(&self, shape: Shape, head: Head, now: u64) -> usize {
+        let (mut free, mut taken) = (0, shape.slots().max(1));
+        while taken - free > 1 {
+            let middle = free.midpoint(taken);
+            if self.is_free(shape, head.ahead(middle, shape.slots()), now) {
+                free = middle;
+            } else {
+                taken = middle;
+            }
+        }
+        free
+    }
+
+    fn is_free(&self, shape: Shape, at: Head, now: u64) -> bool {
+        let is_free = |slot: Slot| match slot.turn(at) {
+            Turn::This => true,
+            Turn::Before => slot.has_left(shape, now),
+            Turn::Later | Turn::Foreign => false,
+        };
+        self.slot(at).is_ok_and(is_free)
+    }
+}

@@ -1,0 +1,200 @@
+use super::{BUCKETED, Level, MOST_SLOTS, MOST_WIDTH, Wait, Window, at};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// SPEC, Behaviour 7.
+// proves: RL-1, RL-3
+#[test]
+fn a_window_admits_its_limit_refuses_the_next_and_slides() {
+    for slots in [100, BUCKETED] {
+        let window = Window::new(100, SECOND, slots);
+        for call in 0..100 {
+            assert!(window.take(1, at(call)).is_ok());
+        }
+        assert!(window.take(1, at(100)).is_err());
+        assert!(window.take(1, at(SECOND - 1)).is_err());
+        assert!(window.take(1, at(SECOND + 1)).is_ok());
+        assert!(window.take(100, at(3 * SECOND)).is_ok());
+    }
+}
+
+#[test]
+fn units_leave_an_exact_window_one_by_one() {
+    let window = Window::new(3, 100, 3);
+    for now in [0, 10, 20] {
+        assert!(window.take(1, at(now)).is_ok());
+    }
+    assert_eq!(window.take(1, at(20)), Err(Wait::After(80)));
+    assert_eq!(window.take(2, at(20)), Err(Wait::After(90)));
+    assert_eq!(window.take(3, at(20)), Err(Wait::After(100)));
+    assert_eq!(window.take(4, at(20)), Err(Wait::Never));
+    assert!(window.take(1, at(100)).is_ok());
+    assert_eq!(window.take(1, at(100)), Err(Wait::After(10)));
+    assert_eq!(
+        window.level(at(115)),
+        Level {
+            remaining: 1,
+            clear_after: 85
+        }
+    );
+}
+
+#[test]
+fn a_window_that_was_idle_is_free_to_the_last_unit() {
+    let window = Window::new(640, 100, BUCKETED);
+    assert!(window.take(3, at(0)).is_ok());
+    assert_eq!(
+        window.level(at(99)),
+        Level {
+            remaining: 637,
+            clear_after: 1
+        }
+    );
+    assert_eq!(window.take(640, at(99)), Err(Wait::After(1)));
+    assert!(window.is_clean(at(100)));
+    assert_eq!(
+        window.level(at(100)),
+        Level {
+            remaining: 640,
+            clear_after: 0
+        }
+    );
+    assert!(window.take(640, at(100)).is_ok());
+    assert_eq!(
+        window.level(at(100)),
+        Level {
+            remaining: 0,
+            clear_after: 100
+        }
+    );
+}
+
+#[test]
+fn the_newest_units_can_be_given_back_and_others_of_the_slot_in_use() {
+    let window = Window::new(20, 100, 2);
+    let mut first = window.take(4, at(0)).unwrap();
+    let mut second = window.take(3, at(0)).unwrap();
+    assert_eq!(window.give_back(&mut first, 4), 4);
+    assert_eq!(window.give_back(&mut first, 4), 0);
+    let mut third = window.take(9, at(0)).unwrap();
+    // Six of the nine are in the next slot, and nobody has come since.
+    assert_eq!(window.level(at(0)).remaining, 8);
+    assert_eq!(window.give_back(&mut second, 3), 0);
+    assert_eq!(window.give_back(&mut third, 9), 9);
+    assert_eq!(window.give_back(&mut second, 2), 2);
+    assert_eq!(window.level(at(0)).remaining, 19);
+    assert_eq!(second.units(), 1);
+}
+
+#[test]
+fn a_receipt_of_another_ring_gives_nothing_back() {
+    let window = Window::new(4, 100, 4);
+    let mut receipt = window.take(2, at(0)).unwrap();
+    window.set(4, 100, at(0));
+    assert_eq!(window.give_back(&mut receipt, 2), 0);
+    assert_eq!(window.level(at(0)).remaining, 2);
+}
+
+#[test]
+fn a_charge_is_owed_for_a_window_at_most() {
+    let window = Window::new(5, 100, 5);
+    assert!(window.take(5, at(0)).is_ok());
+    window.charge(2, at(50));
+    assert_eq!(
+        window.level(at(100)),
+        Level {
+            remaining: 3,
+            clear_after: 50
+        }
+    );
+    window.charge(u32::MAX, at(100));
+    assert_eq!(window.take(1, at(100)), Err(Wait::After(100)));
+    assert_eq!(
+        window.level(at(200)),
+        Level {
+            remaining: 5,
+            clear_after: 0
+        }
+    );
+}
+
+#[test]
+fn after_the_limit_is_lowered_nobody_gets_in_until_fewer_remain() {
+    for slots in [1_000, BUCKETED] {
+        let window = Window::new(1_000, 1_000, slots);
+        for now in 0..500 {
+            assert!(window.take(1, at(now)).is_ok());
+        }
+        window.set(100, 1_000, at(500));
+        assert_eq!(window.limit(), 100);
+        assert_eq!(window.level(at(500)).remaining, 0);
+        // The newest hundred are of 400 to 499; up to sixteen to a slot leave together.
+        assert!(window.take(1, at(1_399)).is_err());
+        assert!(window.take(1, at(1_417)).is_ok());
+        window.set(1_000, 1_000, at(1_417));
+        assert!((900..=920).contains(&window.level(at(1_417)).remaining));
+    }
+}
+
+#[test]
+fn a_longer_window_holds_what_was_in_the_shorter_one() {
+    let window = Window::new(3, 10, 8);
+    assert!(window.take(1, at(0)).is_ok());
+    assert!(window.take(1, at(5)).is_ok());
+    window.set(3, 1_000, at(12));
+    let level = window.level(at(505));
+    assert_eq!((level.remaining, level.clear_after), (2, 500));
+}
+
+#[test]
+fn lowering_the_limit_and_raising_it_again_forgets_nothing() {
+    for slots in [1_000, BUCKETED] {
+        let window = Window::new(1_000, 1_000, slots);
+        for now in 0..5 {
+            assert!(window.take(100, at(now * 100)).is_ok());
+        }
+        window.set(100, 1_000, at(500));
+        window.set(1, 1_000, at(500));
+        window.set(1_000, 1_000, at(500));
+        assert_eq!(window.level(at(999)).remaining, 500);
+        assert!((585..=600).contains(&window.level(at(1_099)).remaining));
+    }
+}
+
+#[test]
+fn what_is_too_small_or_too_large_is_as_small_or_large_as_possible() {
+    let least = Window::new(0, 0, 0);
+    assert_eq!((least.limit(), least.width()), (1, 1));
+    assert!(least.take(1, at(0)).is_ok());
+    assert_eq!(least.take(1, at(0)), Err(Wait::After(1)));
+    assert!(least.take(1, at(1)).is_ok());
+    let most = Window::new(u32::MAX, u64::MAX, u32::MAX);
+    assert_eq!((most.limit(), most.width()), (u32::MAX, MOST_WIDTH));
+    assert_eq!(most.slots.len(), MOST_SLOTS as usize);
+    let coarse = Window::new(u32::MAX, u64::MAX, BUCKETED);
+    assert_eq!(coarse.limit(), u32::MAX);
+    assert!(coarse.take(u32::MAX, at(u64::MAX)).is_ok());
+    assert!(coarse.take(1, at(u64::MAX)).is_err());
+    coarse.charge(u32::MAX, at(u64::MAX));
+    assert_eq!(coarse.level(at(0)).remaining, 0);
+}
+
+/// The rounds of the ring are counted in sixteen bits, and marked on the slots in two.
+#[test]
+fn the_rounds_of_the_ring_may_run_over() {
+    let window = Window::new(3, 10, 2);
+    for round in 0..200_000 {
+        assert!(window.take(3, at(round * 10)).is_ok());
+        assert_eq!(window.take(1, at(round * 10 + 9)), Err(Wait::After(1)));
+    }
+}
+
+#[test]
+fn the_generations_may_run_over() {
+    let window = Window::new(3, 10, 3);
+    assert!(window.take(2, at(0)).is_ok());
+    for round in 0..1_000 {
+        window.set(3 + round % 2, 10, at(9));
+        assert_eq!(window.level(at(9)).remaining, 1 + round % 2);
+    }
+}
