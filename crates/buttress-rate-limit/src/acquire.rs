@@ -46,7 +46,7 @@ enum Stage {
     New,
     Waiting(Place),
     /// It has its units, and may start until then; the timer is there once somebody waits for that.
-    Admitted(Moment, Option<Box<Alarm>>),
+    Admitted(Moment, Receipt, Option<Box<Alarm>>),
     /// It is to be told so.
     Refused(Fate),
     Over,
@@ -156,7 +156,7 @@ impl Acquire {
     }
 
     fn admit(&mut self, receipt: Receipt, limit: Moment) -> Poll<Result<Permit, Rejected>> {
-        self.stage = Stage::Admitted(limit, None);
+        self.stage = Stage::Admitted(limit, receipt, None);
         self.shared.note_admitted();
         let shared = Some(Arc::clone(&self.shared));
         Poll::Ready(Ok(Permit::new(shared, receipt)))
@@ -190,14 +190,16 @@ impl Acquire {
 
     /// Refuses a call that has its units and could not start in time.
     pub(crate) fn poll_overdue(&mut self, cx: &Context<'_>) -> Poll<Rejected> {
-        let Stage::Admitted(limit, timer) = &mut self.stage else {
+        let Stage::Admitted(limit, receipt, timer) = &mut self.stage else {
             return Poll::Pending;
         };
-        let limit = *limit;
+        let (limit, mut receipt) = (*limit, *receipt);
         let due = self.shared.instant(limit);
         let timer = timer.get_or_insert_with(|| Box::new(Alarm::new(due)));
         ready!(timer.arm(cx.waker()));
         self.stage = Stage::Over;
+        // No call was made for them.
+        self.shared.correct(&mut receipt, 0);
         let by_deadline = self.deadline.is_some_and(|own| own <= limit);
         let fate = if by_deadline {
             Fate::PastDeadline

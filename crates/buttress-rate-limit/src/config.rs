@@ -147,6 +147,9 @@ impl RateLimitBuilder {
     /// Lets calls out one by one, each the rate's [`interval`](Rate::interval) after the one before, and lets the others
     /// [queue](Self::queue): `50/s` and a queue of 500 are usual. Stands before a service as
     /// [`waiting_layer`](RateLimit::waiting_layer).
+    ///
+    /// Timers go off up to a millisecond late. So that the rate is kept all the same, a call that has waited and comes late, by 2 ms
+    /// at the most, counts as if it had come in time: the next may follow it so much sooner.
     pub const fn leaky_bucket(self, rate: Rate) -> Self {
         self.counting(Algorithm::LeakyBucket, rate)
     }

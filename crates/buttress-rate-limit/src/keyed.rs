@@ -85,7 +85,6 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
     }
 
     /// Forgets what this key has spent; tells whether there was such a key.
-    #[expect(clippy::must_use_candidate, reason = "done for its effect")]
     pub fn reset(&self, key: &K) -> bool {
         self.0.reset(key)
     }

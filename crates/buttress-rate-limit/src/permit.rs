@@ -25,7 +25,7 @@ pub trait Charged: Settle {
     /// Takes what the call has cost beyond what it took, or gives back what it took beyond that.
     ///
     /// What is taken afterwards is taken whether it is there or not, and those that come later wait for it; no more than once the
-    /// limit's capacity is owed in that way.
+    /// limit's capacity is owed in that way. It stays taken, whatever is said later.
     fn correct(&mut self, units: u32);
 }
 
@@ -33,6 +33,12 @@ impl Permit {
     #[inline]
     pub(crate) const fn new(shared: Option<Arc<Shared>>, receipt: Receipt) -> Self {
         Self { shared, receipt }
+    }
+
+    /// Gives back what a call has taken that was not made, though its permit is kept elsewhere and is dropped later.
+    pub(crate) fn revoke(&self, shared: &Shared) {
+        let mut receipt = self.receipt;
+        shared.correct(&mut receipt, 0);
     }
 
     /// The units that the call has taken.

@@ -15,13 +15,18 @@ use self::window::{BUCKETED, MOST_SLOTS, Window};
 use crate::config::Algorithm;
 use crate::rate::Rate;
 
-/// How much may be taken, by one of the algorithms. A leaky bucket is one that holds a single token: what makes it leak is the line
-/// before it.
+/// How much may be taken, by one of the algorithms.
 #[derive(Debug)]
 pub(crate) enum Machine {
     Bucket(Bucket),
+    /// One that holds a single token: what makes it leak is the line before it.
+    Leaky(Bucket),
     Window(Window),
 }
+
+/// How late a call may come for its token and count as if it had come in time. The steps of tokio's timers are a millisecond long; a
+/// bucket that holds nothing back would lose as much with each call.
+const SLACK: u64 = 2_000_000;
 
 /// The terms of a bucket at this rate.
 pub(crate) fn terms(algorithm: Algorithm, rate: Rate) -> Result<Terms, ConfigError> {
@@ -47,9 +52,8 @@ impl Machine {
         algorithm.validate(rate)?;
         let window = |slots| Self::Window(Window::new(rate.units(), nanos(rate.per()), slots));
         Ok(match algorithm {
-            Algorithm::TokenBucket | Algorithm::LeakyBucket => {
-                Self::Bucket(Bucket::new(terms(algorithm, rate)?))
-            }
+            Algorithm::TokenBucket => Self::Bucket(Bucket::new(terms(algorithm, rate)?)),
+            Algorithm::LeakyBucket => Self::Leaky(Bucket::new(terms(algorithm, rate)?)),
             Algorithm::SlidingWindow => window(rate.units().min(MOST_SLOTS)),
             Algorithm::BucketedWindow => window(BUCKETED),
         })
@@ -58,7 +62,7 @@ impl Machine {
     #[inline(always)]
     pub(crate) fn take(&self, units: u32, now: Moment) -> Result<Receipt, Wait> {
         match self {
-            Self::Bucket(bucket) => {
+            Self::Bucket(bucket) | Self::Leaky(bucket) => {
                 bucket.take(units, now)?;
                 Ok(Receipt::unplaced(units))
             }
@@ -69,23 +73,31 @@ impl Machine {
     /// Takes what a call has cost beyond what it took, or gives back what it took beyond that.
     pub(crate) fn correct(&self, receipt: &mut Receipt, units: u32, now: Moment) {
         let taken = receipt.units();
-        let more = units.saturating_sub(taken);
+        if units > taken {
+            self.charge(units - taken, now);
+            receipt.add(units - taken);
+            return;
+        }
         match self {
-            Self::Bucket(bucket) if more > 0 => bucket.charge(more, now),
-            Self::Bucket(bucket) => bucket.give_back(taken - units),
-            Self::Window(window) if more > 0 => window.charge(more, now),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => {
+                bucket.give_back(receipt.take_back(taken - units));
+            }
             Self::Window(window) => {
                 window.give_back(receipt, taken - units);
             }
         }
-        if let Self::Bucket(_) = self {
-            *receipt = Receipt::unplaced(units);
+    }
+
+    fn charge(&self, units: u32, now: Moment) {
+        match self {
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.charge(units, now),
+            Self::Window(window) => window.charge(units, now),
         }
     }
 
     pub(crate) fn set_rate(&self, algorithm: Algorithm, rate: Rate, now: Moment) {
         match self {
-            Self::Bucket(bucket) => {
+            Self::Bucket(bucket) | Self::Leaky(bucket) => {
                 if let Ok(terms) = terms(algorithm, rate) {
                     bucket.set_terms(terms, now);
                 }
@@ -96,14 +108,14 @@ impl Machine {
 
     pub(crate) fn level(&self, now: Moment) -> Level {
         match self {
-            Self::Bucket(bucket) => bucket.level(now),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.level(now),
             Self::Window(window) => window.level(now),
         }
     }
 
     fn check(&self, units: u32, now: Moment) -> Result<(), Wait> {
         match self {
-            Self::Bucket(bucket) => bucket.check(units, now),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.check(units, now),
             Self::Window(window) => window.check(units, now),
         }
     }
@@ -124,6 +136,16 @@ impl Supply for Machine {
         self.take(units, now).map_err(|wait| after(now, wait))
     }
 
+    fn take_late(&self, units: u32, now: Moment) -> Result<Receipt, Moment> {
+        match self {
+            Self::Leaky(bucket) => match bucket.take_late(units, now, SLACK) {
+                Ok(_) => Ok(Receipt::unplaced(units)),
+                Err(wait) => Err(after(now, wait)),
+            },
+            _ => Supply::take(self, units, now),
+        }
+    }
+
     fn ready(&self, units: u32, now: Moment) -> Moment {
         self.check(units, now)
             .map_or_else(|wait| after(now, wait), |()| now)
@@ -131,14 +153,16 @@ impl Supply for Machine {
 
     fn turn(&self, units: u64, now: Moment) -> Option<Moment> {
         match self {
-            Self::Bucket(bucket) => Some(after(now, Wait::After(bucket.turn(units, now)))),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => {
+                Some(after(now, Wait::After(bucket.turn(units, now))))
+            }
             Self::Window(_) => None,
         }
     }
 
     fn fits(&self, units: u32) -> bool {
         match self {
-            Self::Bucket(bucket) => units <= bucket.terms().burst(),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => units <= bucket.terms().burst(),
             Self::Window(window) => units <= window.limit(),
         }
     }

@@ -134,8 +134,9 @@ impl<Req, P: RequestContext<Req>> QueueGate<Req, P> for RateLimit {
         wait.get_mut().poll_overdue(cx)
     }
 
-    fn resume(&self, _: &Permit, request: &Req, protocol: &P) -> Result<(), Rejected> {
+    fn resume(&self, permit: &Permit, request: &Req, protocol: &P) -> Result<(), Rejected> {
         if is_too_late(request, protocol) {
+            permit.revoke(&self.0);
             return Err(self.0.refuse_late());
         }
         Ok(())

@@ -87,28 +87,28 @@ impl<K: Clone + Eq + Hash> Limits<K> {
     /// one that never had a place of its own gives nothing back.
     pub(super) fn correct(&self, key: &K, receipt: &mut Receipt, units: u32, now: Moment) {
         let taken = receipt.units();
-        let more = units.saturating_sub(taken);
+        if units > taken {
+            self.charge(key, units - taken, now);
+            receipt.add(units - taken);
+            return;
+        }
         match self {
-            Self::Buckets(buckets) => {
-                buckets.look(key, now, |bucket, word| {
-                    let terms = bucket.terms_of(*word);
-                    *word = if more > 0 {
-                        word.charge(terms, more, now)
-                    } else {
-                        word.give_back(terms, taken - units)
-                    };
-                });
-                *receipt = Receipt::unplaced(units);
-            }
-            Self::Windows(windows) => {
-                windows.look(key, now, |window| {
-                    if more > 0 {
-                        window.charge(more, now);
-                    } else {
-                        window.give_back(receipt, taken - units);
-                    }
-                });
-            }
+            Self::Buckets(buckets) => buckets.look(key, now, |bucket, word| {
+                let units = receipt.take_back(taken - units);
+                *word = word.give_back(bucket.terms_of(*word), units);
+            }),
+            Self::Windows(windows) => windows.look(key, now, |window| {
+                window.give_back(receipt, taken - units);
+            }),
+        };
+    }
+
+    fn charge(&self, key: &K, units: u32, now: Moment) {
+        match self {
+            Self::Buckets(buckets) => buckets.with(key, now, |bucket, word| {
+                *word = word.charge(bucket.terms_of(*word), units, now);
+            }),
+            Self::Windows(windows) => windows.with(key, now, |window| window.charge(units, now)),
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Period(pub(super) Duration);
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
-        let whole = |(_, unit): &&(&str, u64)| nanos > 0 && nanos % u128::from(*unit) == 0;
+        let whole = |(_, unit): &&(&str, u64)| nanos > 0 && nanos.is_multiple_of(u128::from(*unit));
         match UNITS.iter().find(whole) {
             Some((name, unit)) if nanos == u128::from(*unit) => f.write_str(name),
             Some((name, unit)) => write!(f, "{}{name}", nanos / u128::from(*unit)),

@@ -70,6 +70,14 @@ impl Bucket {
         }
     }
 
+    /// Takes so many units as of the moment at which they were there, if that is at most `slack` nanoseconds ago.
+    pub(crate) fn take_late(&self, units: u32, now: Moment, slack: u64) -> Result<Word, Wait> {
+        let (word, terms) = self.read();
+        let earliest = now.nanos().saturating_sub(slack);
+        let there = word.there_at(terms, units).max(earliest).min(now.nanos());
+        self.take(units, Moment::from_nanos(there))
+    }
+
     /// Whether so many units are there; takes none.
     pub(crate) fn check(&self, units: u32, now: Moment) -> Result<(), Wait> {
         let mut seen = self.word();

@@ -36,6 +36,14 @@ pub(crate) trait Supply {
     /// When they are not there: the earliest moment at which asking again is of use.
     fn take(&self, units: u32, now: Moment) -> Result<Self::Receipt, Moment>;
 
+    /// The same for a call that has waited, and comes a moment after they were there: timers go off a little late.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    fn take_late(&self, units: u32, now: Moment) -> Result<Self::Receipt, Moment> {
+        self.take(units, now)
+    }
+
     /// When so many units are there if nobody else takes any: now or earlier if they are. Too early perhaps, but never too late.
     fn ready(&self, units: u32, now: Moment) -> Moment;
 

@@ -124,23 +124,24 @@ impl Window {
             }
             return Ok(head.plus(units));
         }
-        self.look(shape, head, units, now)?;
-        self.advance(shape, head, (rest, units), now, |_, slot, time| {
+        self.look(shape, head, seen, units, now)?;
+        let from = (head, seen, rest);
+        self.advance(shape, from, units, now, |_, slot, time| {
             slot.has_left(shape, time)
         })
     }
 
     /// Stamps the slots that so many units come from, first what is free of the one in use, then others as long as `may_use` allows
     /// it; tells where the head would stand.
+    #[inline]
     fn advance(
         &self,
         shape: Shape,
-        head: Head,
-        (rest, units): (u32, u32),
+        (head, mut seen, rest): (Head, Slot, u32),
+        units: u32,
         now: u64,
         may_use: impl Fn(Head, Slot, u64) -> bool,
     ) -> Result<Head, Miss> {
-        let mut seen = self.slot(head)?;
         let rest = rest.min(units);
         if rest > 0 {
             seen = self.stamp(head, seen, now)?;
@@ -174,6 +175,7 @@ impl Window {
 
     /// Sees to it that a slot has been started for its round, and says at least this time. One that was started for a later round
     /// already, because the head went back meanwhile, stays as it is: it has no room.
+    #[inline]
     fn start(
         &self,
         at: Head,

@@ -2,6 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "helpers of tests may fail a test"
 )]
 

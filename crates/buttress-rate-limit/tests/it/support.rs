@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use buttress_core::{Reason, Rejected};
 
-pub fn ms(millis: u64) -> Duration {
+pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// The wait of a refusal that must be one of the rate.
 #[track_caller]
-pub fn throttled(rejected: Rejected) -> Option<Duration> {
+pub(crate) fn throttled(rejected: Rejected) -> Option<Duration> {
     assert_eq!(rejected.reason(), Reason::Throttled);
     rejected.retry_after()
 }
 
-pub async fn advance(by: Duration) {
+pub(crate) async fn advance(by: Duration) {
     tokio::time::advance(by).await;
 }

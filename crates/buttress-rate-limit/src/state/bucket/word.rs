@@ -99,6 +99,12 @@ impl Word {
         self.full_at() <= clock(now)
     }
 
+    /// The moment, in nanoseconds, from which on so many units are there.
+    pub(super) const fn there_at(self, terms: Terms, units: u32) -> u64 {
+        let taken = self.full_at().saturating_add(terms.cost(units));
+        taken.saturating_sub(terms.capacity())
+    }
+
     /// What is left.
     pub(crate) fn level(self, terms: Terms, now: Moment) -> Level {
         let spent = self.full_at().saturating_sub(clock(now));

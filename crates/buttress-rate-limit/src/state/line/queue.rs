@@ -179,7 +179,7 @@ impl<W> Queue<W> {
         }
         let mut ready = None;
         if self.first() == Some(key) {
-            match supply.take(call.units, now) {
+            match supply.take_late(call.units, now) {
                 Ok(receipt) => return Turn::Admitted(receipt),
                 Err(later) => ready = Some(later),
             }

@@ -32,8 +32,10 @@ impl Window {
         };
         let mut next = loop {
             // Fails when an attempt that began before still stamps the slot; each does that once.
-            let rest = self.slot(head).map(|slot| slot.rest(head, shape, now));
-            let next = rest.and_then(|rest| self.advance(shape, head, (rest, units), now, may_use));
+            let next = self.slot(head).and_then(|seen| {
+                let from = (head, seen, seen.rest(head, shape, now));
+                self.advance(shape, from, units, now, may_use)
+            });
             if let Ok(next) = next {
                 break next;
             }

@@ -11,7 +11,8 @@ impl Window {
         let now = clock(now);
         loop {
             let head = self.open_head();
-            match self.look(self.shape(), head, units, now) {
+            let seen = self.slot(head);
+            match seen.and_then(|seen| self.look(self.shape(), head, seen, units, now)) {
                 Ok(()) => return Ok(()),
                 Err(miss) => self.confirm(head, &miss)?,
             }
@@ -19,11 +20,19 @@ impl Window {
     }
 
     /// Whether the slots that so many units would come from have left the window.
-    pub(super) fn look(&self, shape: Shape, head: Head, units: u32, now: u64) -> Result<(), Miss> {
+    #[inline]
+    pub(super) fn look(
+        &self,
+        shape: Shape,
+        head: Head,
+        seen: Slot,
+        units: u32,
+        now: u64,
+    ) -> Result<(), Miss> {
         if units > shape.limit() {
             return Err(Miss::Refused(Wait::Never));
         }
-        let rest = self.slot(head)?.rest(head, shape, now);
+        let rest = seen.rest(head, shape, now);
         let is_held = head.is_held() && rest > 0 && units > 0;
         let mut wait = if is_held {
             self.held_for(shape, now)

@@ -38,6 +38,13 @@ impl Receipt {
         self.charged = self.charged.saturating_add(charged);
     }
 
+    /// Notes that so many units go back, and tells how many those are: what was charged does not.
+    pub(crate) fn take_back(&mut self, units: u32) -> u32 {
+        let units = units.min(self.units);
+        self.units -= units;
+        units
+    }
+
     /// How many of the units can go back now. The places in a slot are alike, so those of the slot in use can, whoever took some
     /// after them; all of them when nobody did.
     fn returnable(&self, head: Head, units: u32) -> u32 {
