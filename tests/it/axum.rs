@@ -4,6 +4,7 @@ mod answers;
 mod limit;
 mod opening;
 mod queue;
+mod rates;
 
 use buttress_bulkhead::Bulkhead;
 use buttress_circuit_breaker::CircuitBreaker;

@@ -11,6 +11,7 @@ mod polls;
 mod priorities;
 mod promises;
 mod queued;
+mod rate_limit;
 mod retry;
 mod retry_budget;
 mod retry_readiness;

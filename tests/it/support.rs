@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use bodies::{LARGE, bodies};
 pub(crate) use guards::{Counts, Guards};
-pub(crate) use wire::{Connection, ask, serve, serve_made};
+pub(crate) use wire::{Connection, ask, serve, serve_made, serve_with_peers};
 
 /// How long a test waits for what must come. Never reached, unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(20);

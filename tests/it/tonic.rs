@@ -3,4 +3,5 @@
 mod client;
 pub(crate) mod health;
 mod queue;
+mod rates;
 mod server;

@@ -4,6 +4,7 @@ mod bounds;
 mod closures;
 mod places;
 mod queues;
+mod rates;
 mod retries;
 mod timeouts;
 

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::soon;
 
@@ -22,6 +22,14 @@ pub(crate) async fn serve(app: Router) -> SocketAddr {
 pub(crate) async fn serve_made(app: Router) -> SocketAddr {
     let (listener, address) = listen().await;
     tokio::spawn(async move { axum::serve(listener, app.into_make_service()).await });
+    address
+}
+
+/// Serves `app` so that each request knows the address that it came from.
+pub(crate) async fn serve_with_peers(app: Router) -> SocketAddr {
+    let (listener, address) = listen().await;
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
     address
 }
 
@@ -50,8 +58,18 @@ enum Sender {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-        let (sender, connection) = http1::handshake(stream).await.unwrap();
+        Self::over_http1(TcpStream::connect(address).await.unwrap(), address).await
+    }
+
+    /// Opens one from this address of the same machine, such as 127.0.0.2.
+    pub(crate) async fn open_from(host: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((host, 0).into()).unwrap();
+        Self::over_http1(socket.connect(address).await.unwrap(), address).await
+    }
+
+    async fn over_http1(stream: TcpStream, address: SocketAddr) -> Self {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let driver = tokio::spawn(connection.with_upgrades());
         Self::over(Sender::Http1(sender), address, driver.abort_handle())
     }
@@ -98,6 +116,11 @@ impl Connection {
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn ask(mut self, method: &str, path: &str) -> Response<Bytes> {
+        self.ask_again(method, path).await
+    }
+
+    /// The same, and leaves the connection open for a further one.
+    pub(crate) async fn ask_again(&mut self, method: &str, path: &str) -> Response<Bytes> {
         let (head, body) = self.send(method, path).await.into_parts();
         let body = soon("the body", body.collect()).await.unwrap();
         Response::from_parts(head, body.to_bytes())
