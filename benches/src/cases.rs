@@ -6,6 +6,8 @@ mod bare;
 #[cfg(feature = "peers")]
 mod failsafe;
 #[cfg(feature = "peers")]
+mod governor;
+#[cfg(feature = "peers")]
 mod hdrhistogram;
 mod ours;
 #[cfg(feature = "peers")]
@@ -17,8 +19,11 @@ mod tokio;
 #[cfg(feature = "peers")]
 mod tower;
 #[cfg(feature = "peers")]
+mod tower_governor;
+#[cfg(feature = "peers")]
 mod tower_resilience;
 
+use std::any::Any;
 use std::fmt;
 
 pub use self::bare::SUCCEEDS;
@@ -150,6 +155,28 @@ impl Case {
     }
 }
 
+/// A component that keeps something for each key.
+#[derive(Clone, Copy, Debug)]
+pub struct Hoard {
+    /// Whose it is.
+    pub who: &'static str,
+    fill: fn() -> Box<dyn Any>,
+}
+
+impl Hoard {
+    /// Makes one that knows [`MANY`](crate::keys::MANY) keys of eight bytes each.
+    pub fn fill(&self) -> Box<dyn Any> {
+        (self.fill)()
+    }
+}
+
+/// Every such component: ours, then the peers'.
+pub const HOARDS: &[Hoard] = &[
+    ours::HOARD,
+    #[cfg(feature = "peers")]
+    governor::HOARD,
+];
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}", self.who, self.path)
@@ -183,6 +210,8 @@ fn peers() -> impl Iterator<Item = &'static Case> {
         .chain(tokio::CASES)
         .chain(failsafe::CASES)
         .chain(recloser::CASES)
+        .chain(governor::CASES)
+        .chain(tower_governor::CASES)
         .chain(seatbelt::CASES)
         .chain(backon::CASES)
         .chain(hdrhistogram::CASES)

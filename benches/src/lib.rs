@@ -19,6 +19,7 @@ pub mod contention;
 pub mod figures;
 pub mod goals;
 pub mod inner;
+pub mod keys;
 pub mod report;
 pub mod runtime;
 pub mod subject;

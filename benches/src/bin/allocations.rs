@@ -1,9 +1,10 @@
-//! `cargo run --release -p benches --features peers --bin allocations`: what a call allocates.
+//! `cargo run --release -p benches --features peers --bin allocations`: what a call allocates, and what a key takes up.
 //!
 //! A program of its own, because its allocator counts: under `icount` that would be charged to whoever allocates.
 
-use benches::cases::{self, Case};
+use benches::cases::{self, Case, HOARDS, Hoard};
 use benches::inner::Inner;
+use benches::keys::MANY;
 use benches::runtime;
 
 fn main() {
@@ -16,6 +17,10 @@ fn main() {
         }
         let (allocations, bytes) = per_call(case);
         println!("  {:<30}{allocations:>13}{bytes:>13}", case.who);
+    }
+    println!("\nbytes per key, of {MANY} keys of 8 bytes");
+    for hoard in HOARDS {
+        println!("  {:<30}{:>26}", hoard.who, bytes_per_key(hoard));
     }
 }
 
@@ -34,4 +39,23 @@ fn per_call(case: &Case) -> (f64, f64) {
         (more / case.calls as f64 * 100.0).round() / 100.0 + 0.0
     };
     (each(short.0, long.0), each(short.1, long.1))
+}
+
+/// What a limiter of many keys holds of the heap for each, to tenths; of which 8 are the key itself.
+fn bytes_per_key(hoard: &Hoard) -> f64 {
+    let mut kept = None;
+    let info = allocation_counter::measure(|| kept = Some(hoard.fill()));
+    (info.bytes_current as f64 / MANY as f64 * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_eight_bytes_takes_up_forty_at_most() {
+        let ours = HOARDS.iter().find(|hoard| hoard.who == cases::OURS);
+        let bytes = bytes_per_key(ours.expect("it is in the table"));
+        assert!((16.0..=40.0).contains(&bytes), "{bytes} bytes per key");
+    }
 }

@@ -40,6 +40,12 @@ pub(super) const CLONED: Base = Base {
     who: BARE,
     path: "clone",
 };
+/// Every call is a request over HTTP.
+#[cfg(feature = "peers")]
+pub(super) const OVER_HTTP: Base = Base {
+    who: BARE,
+    path: "every call is a request over HTTP",
+};
 /// Somebody is told how long something took.
 pub(super) const TOLD: Base = Base {
     who: BARE,
@@ -63,6 +69,12 @@ pub(super) const CASES: &[Case] = &[
         pending_once(Identity::new())
     })),
     bare(Case::special(BARE, CLONED.path, || clones(Identity::new()))),
+    #[cfg(feature = "peers")]
+    bare(Case::special(
+        BARE,
+        OVER_HTTP.path,
+        super::tower_governor::bare,
+    )),
     bare(Case::special(BARE, TOLD.path, || {
         repeated(TOOK, |took| {
             black_box(took);

@@ -10,12 +10,17 @@ use buttress_circuit_breaker::{
 };
 use buttress_core::WidenLayer;
 use buttress_histogram::CensoredHistogram;
+use buttress_rate_limit::{
+    KeyedRateLimit, KeyedRateLimitLayer, Rate, RateLimit, RateLimitBuilder, RateLimitLayer,
+};
 use buttress_retry::{Backoff, Jitter, Retry, RetryBudget, RetryBudgetLayer, RetryBuilder};
 use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutLayer};
 
-use super::{Base, Case, OURS, bare};
+use super::{Base, Case, Hoard, OURS, bare};
+use crate::inner::Inner;
+use crate::keys::{MANY, caller_of};
 use crate::subject::{
-    clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
+    Subject, clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
     refused_when_occupied, repeated, served,
 };
 
@@ -75,6 +80,37 @@ pub(super) const CASES: &[Case] = &[
         clones(refusing(bulkhead(100)))
     })
     .over(bare::CLONED),
+    Case::serving(OURS, "rate limit free", |inner| {
+        served(inner, held_to(limit(FREE)))
+    }),
+    Case::special(OURS, "rate limit spent: refuse", || {
+        refused(held_to(limit(SPENT)))
+    }),
+    // So short that a call takes the place of one that has left it, as in any window once it was full.
+    Case::serving(OURS, "rate limit free: sliding window", |inner| {
+        let rate = Rate::new(1000, Duration::from_micros(20));
+        let window = RateLimit::builder("bench").sliding_window(rate);
+        served(inner, held_to(window))
+    })
+    .lasting(1500, 1000),
+    // So long that hardly any call is the first of its slot.
+    Case::serving(OURS, "rate limit free: bucketed window", |inner| {
+        let rate = Rate::per_second(1_000_000_000);
+        served(
+            inner,
+            held_to(RateLimit::builder("bench").bucketed_window(rate)),
+        )
+    }),
+    Case::serving(OURS, "rate limit by key: 1 key", by_key::<1>),
+    Case::serving(OURS, "rate limit by key: 1000 keys", by_key::<1000>),
+    Case::serving(OURS, "rate limit by key: 1 M keys", by_key::<MANY>),
+    Case::special(OURS, "rate limit by key: refuse", || {
+        refused(keyed::<1000>(SPENT))
+    }),
+    Case::special(OURS, "rate limit: clone of the service", || {
+        clones(held_to(limit(FREE)))
+    })
+    .over(bare::CLONED),
     Case::serving(OURS, "retry: none needed", |inner| {
         served(inner, retrying(retry()))
     }),
@@ -116,6 +152,11 @@ pub(super) const CASES: &[Case] = &[
     .over(bare::TOLD),
 ];
 
+pub(super) const HOARD: Hoard = Hoard {
+    who: OURS,
+    fill: || Box::new(known(FREE, MANY)),
+};
+
 fn breaker() -> CircuitBreakerBuilder {
     CircuitBreaker::builder("bench")
 }
@@ -142,6 +183,47 @@ fn refusing(builder: BulkheadBuilder) -> (RefusingBulkheadLayer, WidenLayer) {
 
 fn queueing(builder: BulkheadBuilder) -> (BulkheadLayer, WidenLayer) {
     (builder.build().layer(), WidenLayer)
+}
+
+/// Never spent, however fast calls come.
+const FREE: Rate = Rate::per_second(1_000_000_000).burst(1_000_000);
+/// Spent by one call.
+const SPENT: Rate = Rate::per_hour(1);
+
+fn limit(rate: Rate) -> RateLimitBuilder {
+    RateLimit::builder("bench").token_bucket(rate)
+}
+
+fn held_to(builder: RateLimitBuilder) -> (RateLimitLayer, WidenLayer) {
+    (builder.build().layer(), WidenLayer)
+}
+
+fn by_key<const CALLERS: u64>(inner: Inner) -> Box<dyn Subject> {
+    served(inner, keyed::<CALLERS>(FREE))
+}
+
+fn keyed<const CALLERS: u64>(
+    rate: Rate,
+) -> (
+    KeyedRateLimitLayer<u64, impl Fn(&u64) -> Option<u64> + Clone + Send + 'static>,
+    WidenLayer,
+) {
+    let caller = |request: &u64| Some(caller_of(*request, CALLERS));
+    (known(rate, CALLERS).by(caller), WidenLayer)
+}
+
+/// Limits of which each was asked once.
+fn known(rate: Rate, callers: u64) -> KeyedRateLimit<u64> {
+    // By one seed, so that figures repeat.
+    let keyed = limit(rate).keyed().max_keys(2_000_000).hash_seed(1);
+    let limits = keyed.build();
+    for caller in 0..callers {
+        assert!(
+            limits.try_acquire(&caller).is_ok(),
+            "it is asked for the first time"
+        );
+    }
+    limits
 }
 
 fn retry() -> RetryBuilder {

@@ -4,7 +4,8 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower::limit::ConcurrencyLimitLayer;
+use tower::buffer::BufferLayer;
+use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
 use tower::load_shed::LoadShedLayer;
 use tower::retry::budget::{Budget, TpsBudget};
 use tower::retry::{Policy, RetryLayer};
@@ -12,10 +13,15 @@ use tower::timeout::TimeoutLayer;
 
 use super::Case;
 use super::bare::{FALTERS, OVERLAP, WAITS};
-use crate::subject::{first_attempt_fails, pending_once, queued, refused_when_occupied, served};
+use crate::inner::Inner;
+use crate::subject::{
+    first_attempt_fails, pending_once, queued, refused, refused_when_occupied, served,
+};
 
 const LIMIT: &str = "tower limit";
 const LIMIT_AND_SHED: &str = "tower limit, load shed";
+const RATE: &str = "tower rate limit, buffer";
+const RATE_AND_SHED: &str = "tower rate, shed, buffer";
 const TIMEOUT: &str = "tower timeout";
 const RETRY: &str = "tower retry, TpsBudget";
 
@@ -45,6 +51,17 @@ pub(super) const CASES: &[Case] = &[
         first_attempt_fails(RetryLayer::new(Within::full()))
     })
     .over(FALTERS),
+    // The limit is not `Clone`, so a buffer stands around it, whose worker ends with the runtime that it was made in.
+    Case::special(RATE, "rate limit free", || {
+        served(
+            Inner::Prompt,
+            (buffer(), rate(1_000_000_000, Duration::from_secs(1))),
+        )
+    }),
+    Case::special(RATE_AND_SHED, "rate limit spent: refuse", || {
+        let spent = rate(1, Duration::from_secs(3600));
+        refused((buffer(), (LoadShedLayer::new(), spent)))
+    }),
     Case::serving(TIMEOUT, "timeout fixed: ready", |inner| {
         served(inner, timeout())
     }),
@@ -58,6 +75,14 @@ pub(super) const CASES: &[Case] = &[
 
 fn timeout() -> TimeoutLayer {
     TimeoutLayer::new(Duration::from_secs(30))
+}
+
+fn buffer() -> BufferLayer<u64> {
+    BufferLayer::new(100)
+}
+
+fn rate(calls: u64, per: Duration) -> RateLimitLayer {
+    RateLimitLayer::new(calls, per)
 }
 
 fn shedding(max: usize) -> (LoadShedLayer, ConcurrencyLimitLayer) {

@@ -1,4 +1,4 @@
-//! tower-resilience: its breaker, its bulkhead, its retry and its time limiter.
+//! tower-resilience: its breaker, its bulkhead, its retry, its rate limiter and its time limiter.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use tower_resilience_bulkhead::{BulkheadConfigBuilder, BulkheadLayer};
 use tower_resilience_circuitbreaker::{
     CircuitBreakerConfigBuilder, CircuitBreakerLayer, DefaultClassifier, SlidingWindowType,
 };
+use tower_resilience_ratelimiter::{RateLimiterConfigBuilder, RateLimiterLayer, WindowType};
 use tower_resilience_retry::{RetryBudgetBuilder, RetryLayer};
 use tower_resilience_timelimiter::TimeLimiterLayer;
 
@@ -68,6 +69,27 @@ pub(super) const CASES: &[Case] = &[
     )
     .over(FALTERS)
     .lasting(50, 200),
+    Case::serving(WHO, "rate limit free", |inner| {
+        served(inner, limiter(bucket(1_000_000_000, 1_000_000)))
+    }),
+    Case::special(WHO, "rate limit spent: refuse", || {
+        let spent = window(WindowType::Fixed, 1, Duration::from_secs(3600));
+        // By default it lets a call wait for 100 ms before it refuses it.
+        refused(limiter(spent.timeout_duration(Duration::ZERO)))
+    }),
+    Case::serving(WHO, "rate limit free: sliding window", |inner| {
+        let log = window(WindowType::SlidingLog, 1000, Duration::from_micros(20));
+        served(inner, limiter(log))
+    })
+    .lasting(1500, 1000),
+    // Of two buckets, so the limit is kept about, not in any window.
+    Case::serving(WHO, "rate limit free: bucketed window", |inner| {
+        let second = Duration::from_secs(1);
+        served(
+            inner,
+            limiter(window(WindowType::SlidingCounter, 1_000_000_000, second)),
+        )
+    }),
     Case::serving(WHO, "timeout fixed: ready", |inner| {
         served(inner, time_limiter())
     }),
@@ -120,6 +142,28 @@ fn retry() -> RetryLayer<u64, u64, Down> {
         .fixed_backoff(Duration::ZERO)
         .budget(budget.expect("the configuration is valid"))
         .build()
+}
+
+fn rate_limiter() -> RateLimiterConfigBuilder {
+    RateLimiterLayer::builder().name("bench")
+}
+
+fn bucket(rate: usize, burst: usize) -> RateLimiterConfigBuilder {
+    rate_limiter()
+        .limit_for_period(rate)
+        .refresh_period(Duration::from_secs(1))
+        .burst_size(burst)
+}
+
+fn window(kind: WindowType, calls: usize, per: Duration) -> RateLimiterConfigBuilder {
+    rate_limiter()
+        .window_type(kind)
+        .limit_for_period(calls)
+        .refresh_period(per)
+}
+
+fn limiter(builder: RateLimiterConfigBuilder) -> RateLimiterLayer {
+    builder.build().expect("the configuration is valid")
 }
 
 fn time_limiter() -> TimeLimiterLayer {
