@@ -23,7 +23,7 @@ use super::{CacheLevel, First, Look, Shelf, WithTenant, may_be_kept};
 ///
 /// struct Find { shop: u32, order: u64 }
 ///
-/// let cache = LocalCache::keyed(|find: &Find| Some(find.order))
+/// let cache = LocalCache::<String, _>::keyed(|find: &Find| Some(find.order))
 ///     .tenant(|find: &Find| Some(find.shop))
 ///     .stale_for(Duration::from_secs(600));
 /// let chain: FallbackChain<Find, String, std::io::Error, _> =

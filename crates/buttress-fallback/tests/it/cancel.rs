@@ -82,7 +82,6 @@ fn it_keeps_what_of_the_contract_fits() {
         buttress_testkit::dropped_future_frees,
         buttress_testkit::dropped_response_frees,
         buttress_testkit::finished_call_frees,
-        buttress_testkit::registers_a_waker,
         buttress_testkit::inner_error_passes_through,
         buttress_testkit::inner_panic_passes_through,
         buttress_testkit::panicking_inner_frees,

@@ -51,6 +51,7 @@ async fn a_plain_answer_is_marked_by_a_function() {
 
 // proves: FC-2
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one call after the other")]
 async fn observers_and_facts_tell_what_became_of_every_call() {
     let fails = Arc::new(AtomicU32::new(0));
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();

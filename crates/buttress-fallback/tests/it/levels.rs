@@ -111,6 +111,7 @@ const LEVELS: [Level; 4] = [
 
 // proves: FC-1, FC-2, FC-3
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn every_row_runs_as_the_model_says() {
     let (mut met, mut answered) = (0, 0);
     for row in (1..=4).flat_map(rows) {
@@ -159,6 +160,7 @@ async fn every_row_runs_as_the_model_says() {
 
 // proves: FC-1, FC-2, FC-3
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn every_row_through_a_layer_ends_as_the_model_says() {
     for row in (1..=3).flat_map(rows) {
         let tried = chain(&row);
@@ -188,7 +190,7 @@ async fn every_row_through_a_layer_ends_as_the_model_says() {
             (Expected::Exhausted(_), result) => {
                 match (row[0], &result) {
                     (Does::Says(verdict), Ok(answer)) => {
-                        assert_eq!((answer.place, answer.verdict), (0, verdict))
+                        assert_eq!((answer.place, answer.verdict), (0, verdict));
                     }
                     (Does::Fails, Err(error)) => assert_eq!(error.rejection(), None),
                     (Does::Refuses(reason), Err(error)) => {

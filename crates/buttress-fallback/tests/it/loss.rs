@@ -58,6 +58,7 @@ impl Course {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one simulation")]
 async fn lost(limit: Option<u32>) -> Course {
     let start = Instant::now();
     let database = Database(Arc::new(Mutex::new(start)));
