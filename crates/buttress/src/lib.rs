@@ -3,7 +3,7 @@
 
 // The vocabulary: what every layer and every edge speaks.
 pub use buttress_core::{
-    Adopt, Again, ByResult, Classify, Condition, ConfigError, Deadline, Error, Inspect, Name,
+    Adopt, Again, ByResult, Classify, Condition, ConfigError, Deadline, Error, Inspect, Key, Name,
     Observer, Plain, Priority, Reason, Rejectable, Rejected, Settle, Verdict, WidenLayer, by,
     find_rejection,
 };
@@ -29,6 +29,32 @@ pub mod bulkhead {
 }
 #[cfg(feature = "bulkhead")]
 pub use buttress_bulkhead::{Bulkhead, BulkheadLayer, RefusingBulkheadLayer};
+
+/// Limits how often calls start: for all, or for each client.
+#[cfg(feature = "rate-limit")]
+pub mod rate_limit {
+    pub use buttress_rate_limit::*;
+}
+#[cfg(feature = "rate-limit")]
+pub use buttress_rate_limit::{
+    KeyedRateLimit, Rate, RateLimit, RateLimitLayer, WaitingRateLimitLayer,
+};
+
+/// Keeps something for each client, tenant or host: what keyed breakers, bulkheads and rate limits stand upon.
+#[cfg(any(
+    feature = "bulkhead",
+    feature = "circuit-breaker",
+    feature = "rate-limit"
+))]
+pub mod keyed {
+    pub use buttress_keyed::*;
+}
+#[cfg(any(
+    feature = "bulkhead",
+    feature = "circuit-breaker",
+    feature = "rate-limit"
+))]
+pub use buttress_keyed::MissingKey;
 
 /// Sends again what failed, within a budget.
 #[cfg(feature = "retry")]
@@ -60,4 +86,6 @@ pub mod http {
     pub use buttress_http::*;
 }
 #[cfg(feature = "http")]
-pub use buttress_http::{HttpExt, RespondLayer, as_is, respond, respond_grpc};
+pub use buttress_http::{
+    ClientIp, HttpExt, QuotaFields, RespondLayer, as_is, by_header, by_path, respond, respond_grpc,
+};

@@ -125,10 +125,7 @@ impl Window {
             return Ok(head.plus(units));
         }
         self.look(shape, head, seen, units, now)?;
-        let from = (head, seen, rest);
-        self.advance(shape, from, units, now, |_, slot, time| {
-            slot.has_left(shape, time)
-        })
+        self.advance(shape, (head, seen, rest), units, now, shape.frees())
     }
 
     /// Stamps the slots that so many units come from, first what is free of the one in use, then others as long as `may_use` allows

@@ -78,6 +78,20 @@ fn a_late_caller_takes_nothing_that_was_used_anew() {
     });
 }
 
+/// A slot is used anew by one caller while another, with an older time, takes what is left of its last round: the unit of the older
+/// one is not forgotten.
+// proves: RL-1
+#[test]
+fn a_late_unit_is_seen_by_whoever_uses_its_slot_anew() {
+    model(3, || {
+        let window = Arc::new(Window::new(2, WIDTH, 1));
+        assert!(window.take(1, at(0)).is_ok());
+        let taken = count([take(&window, 1, 100), take(&window, 1, 50)]);
+        assert!(taken == 1 || taken == 2, "{taken}");
+        assert!(window.take(1, at(120)).is_err());
+    });
+}
+
 /// A unit comes back beside two callers.
 // proves: RL-1
 #[test]

@@ -108,3 +108,11 @@ impl Slot {
         }
     }
 }
+
+impl Shape {
+    /// Allows the use of slots that have left the window.
+    #[inline]
+    pub(super) fn frees(self) -> impl Fn(Head, Slot, u64) -> bool + Copy {
+        move |_, slot, time| slot.has_left(self, time)
+    }
+}

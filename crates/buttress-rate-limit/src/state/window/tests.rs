@@ -4,6 +4,7 @@ use buttress_timer::Moment;
 use super::{BUCKETED, Level, MOST_SLOTS, MOST_WIDTH, Receipt, Wait, Window};
 
 mod histories;
+mod interrupted;
 mod model;
 mod tables;
 mod threads;

@@ -119,6 +119,21 @@ fn a_charge_is_owed_for_a_window_at_most() {
 }
 
 #[test]
+fn what_a_charge_has_taken_the_slot_of_is_not_forgotten() {
+    let window = Window::new(20, 100, 2);
+    assert!(window.take(10, at(0)).is_ok());
+    assert!(window.take(10, at(10)).is_ok());
+    window.charge(1, at(50));
+    // The other nine of the first ten are still in the window, and then they are not.
+    assert_eq!(window.take(1, at(50)), Err(Wait::After(50)));
+    assert_eq!(window.level(at(99)).remaining, 0);
+    assert_eq!(window.level(at(100)).remaining, 9);
+    window.set(20, 100, at(50));
+    assert_eq!(window.level(at(99)).remaining, 0);
+    assert!((9..=10).contains(&window.level(at(110)).remaining));
+}
+
+#[test]
 fn after_the_limit_is_lowered_nobody_gets_in_until_fewer_remain() {
     for slots in [1_000, BUCKETED] {
         let window = Window::new(1_000, 1_000, slots);
