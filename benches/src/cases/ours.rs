@@ -8,14 +8,16 @@ use buttress_bulkhead::{Bulkhead, BulkheadBuilder, BulkheadLayer, RefusingBulkhe
 use buttress_circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Window,
 };
-use buttress_core::WidenLayer;
+use buttress_core::{Error, WidenLayer};
+use buttress_fallback::{FallbackChain, FallbackLayer};
 use buttress_histogram::CensoredHistogram;
 use buttress_retry::{Backoff, Jitter, Retry, RetryBudget, RetryBudgetLayer, RetryBuilder};
 use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutLayer};
 
 use super::{Base, Case, OURS, bare};
+use crate::inner::Down;
 use crate::subject::{
-    clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
+    answered_instead, clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
     refused_when_occupied, repeated, served,
 };
 
@@ -90,6 +92,17 @@ pub(super) const CASES: &[Case] = &[
         clones(retrying(retry()))
     })
     .over(bare::CLONED),
+    Case::serving(OURS, "fallback: unused", |inner| {
+        served(inner, falling_back())
+    }),
+    Case::special(OURS, "fallback: used by value", || {
+        answered_instead(falling_back())
+    })
+    .over(bare::FAILS),
+    Case::special(OURS, "fallback: clone of the service", || {
+        clones(falling_back())
+    })
+    .over(bare::CLONED),
     Case::serving(OURS, FIXED, |inner| served(inner, limited(fixed()))),
     Case::special(OURS, "timeout fixed: pending", || {
         pending_once(limited(fixed()))
@@ -158,6 +171,11 @@ fn one_retry(wait: Duration) -> RetryBuilder {
 
 fn retrying(builder: RetryBuilder) -> (RetryBudgetLayer, WidenLayer) {
     (builder.build().layer(), WidenLayer)
+}
+
+fn falling_back() -> (FallbackLayer<u64, u64, Error<Down>>, WidenLayer) {
+    let chain = FallbackChain::builder("bench").default_value(7).build();
+    (chain.layer(), WidenLayer)
 }
 
 fn fixed() -> AdaptiveTimeout {

@@ -11,7 +11,7 @@ use buttress::core::Cached;
 use buttress_fallback::{FallbackChain, LocalCache};
 use buttress_http::{HttpExt, KeptAnswer, LevelBody};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
@@ -192,7 +192,12 @@ async fn only_a_whole_body_of_up_to_256_kib_is_kept() {
     const MOST: usize = 256 * 1024;
     let case = Case::new(shared).await;
     let pieces = |pieces: Vec<Result<Bytes, std::io::Error>>| {
-        Body::from_stream(stream::iter(pieces)).into_response()
+        let pieces = stream::iter(pieces).then(|piece| async {
+            // Apart from each other, so that the head is on its way before the body is cut.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            piece
+        });
+        Body::from_stream(pieces).into_response()
     };
     // Too long, with and without a length.
     case.answers(|_| vec![b'x'; MOST + 1].into_response());
