@@ -76,6 +76,26 @@ impl Service<u64> for Obedient {
     }
 }
 
+/// Fails at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Failing;
+
+impl Service<u64> for Failing {
+    type Response = u64;
+    type Error = Down;
+    type Future = Ready<Result<u64, Down>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Down>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, _: u64) -> Self::Future {
+        ready(Err(Down))
+    }
+}
+
 /// Fails the first attempt of a request and answers the second. Requests that follow each other must differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Faltering(&'static AtomicU64);

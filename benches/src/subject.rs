@@ -19,7 +19,7 @@ pub use self::callee::Callee;
 pub use self::line::{overlapping, queued};
 pub use self::pending::pending_once;
 pub use self::script::{Attempts, FiftiethFails, Refused, Script, Served};
-use crate::inner::{Faltering, Hanging, Inner, Obedient, Prompt, Yielding};
+use crate::inner::{Failing, Faltering, Hanging, Inner, Obedient, Prompt, Yielding};
 
 /// The one allocation of a run, however many calls it makes.
 pub type Run<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -66,6 +66,19 @@ where
     L: Layer<Obedient, Service: Target>,
 {
     Calls::<_, FiftiethFails>::boxed(layer.layer(Obedient))
+}
+
+/// Calls of `layer` over a service that always fails, each of which is answered all the same.
+pub fn answered_instead<L>(layer: L) -> Box<dyn Subject>
+where
+    L: Layer<Failing, Service: Target>,
+{
+    Calls::<_, Served>::boxed(layer.layer(Failing))
+}
+
+/// Calls of a service that always fails, with nothing around them.
+pub fn fails() -> Box<dyn Subject> {
+    Calls::<_, Refused>::boxed(Failing)
 }
 
 /// Calls of `layer` over a service that fails the first attempt of each and answers the second.

@@ -2,6 +2,7 @@
 
 mod axum;
 mod contract;
+mod fallback;
 mod futurelock;
 mod hammer;
 mod hyper_bodies;

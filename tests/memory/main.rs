@@ -59,7 +59,11 @@ fn flood_ours(limit: &KeyedRateLimit<u64>, random: &Random, keys: usize) {
     let mut limited = Limited::new(limit, random);
     for n in 0..keys {
         let key = random.next_u64();
-        let (gives_back, units) = if n < keys / 2 { (true, 1) } else { (false, LIMIT) };
+        let (gives_back, units) = if n < keys / 2 {
+            (true, 1)
+        } else {
+            (false, LIMIT)
+        };
         if let Ok(permit) = limit.try_acquire_many(&key, units)
             && gives_back
         {
@@ -99,7 +103,10 @@ fn ten_million_random_keys_stay_within_24_mib_and_a_limited_one_stays_limited() 
         let _ = peer.check_key(&random.next_u64());
     }
     let theirs = grown(before);
-    println!("{keys} random keys: +{ours:.1} MiB with 100000 kept, governor +{theirs:.1} MiB with {} kept", peer.len());
+    println!(
+        "{keys} random keys: +{ours:.1} MiB with 100000 kept, governor +{theirs:.1} MiB with {} kept",
+        peer.len()
+    );
     assert!(ours <= 24.0, "{ours:.1} MiB");
     // The control: without a bound every key stays.
     assert!(peer.len() > keys - keys / 1000 && theirs > ours);

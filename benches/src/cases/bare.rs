@@ -7,7 +7,7 @@ use tower_layer::Identity;
 
 use super::{BARE, Base, Case};
 use crate::subject::{
-    attempts, clones, fiftieth_fails, overlapping, pending_once, repeated, served,
+    attempts, clones, fails, fiftieth_fails, overlapping, pending_once, repeated, served,
 };
 
 /// The service that nothing stands around, and every call succeeds.
@@ -19,6 +19,11 @@ pub const SUCCEEDS: Base = Base {
 pub(super) const FIFTIETH_FAILS: Base = Base {
     who: BARE,
     path: "every fiftieth call fails",
+};
+/// Every call fails.
+pub(super) const FAILS: Base = Base {
+    who: BARE,
+    path: "every call fails",
 };
 /// Every first attempt fails and every second succeeds; a call is one attempt.
 pub(super) const FALTERS: Base = Base {
@@ -61,6 +66,7 @@ pub(super) const CASES: &[Case] = &[
     bare(Case::special(BARE, FIFTIETH_FAILS.path, || {
         fiftieth_fails(Identity::new())
     })),
+    bare(Case::special(BARE, FAILS.path, fails)),
     bare(Case::special(BARE, FALTERS.path, attempts)),
     bare(Case::special(BARE, OVERLAP.path, || {
         overlapping(Identity::new())

@@ -8,7 +8,8 @@ use buttress_bulkhead::{Bulkhead, BulkheadBuilder, BulkheadLayer, RefusingBulkhe
 use buttress_circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, Window,
 };
-use buttress_core::WidenLayer;
+use buttress_core::{Error, WidenLayer};
+use buttress_fallback::{FallbackChain, FallbackLayer};
 use buttress_histogram::CensoredHistogram;
 use buttress_rate_limit::{
     KeyedRateLimit, KeyedRateLimitLayer, Rate, RateLimit, RateLimitBuilder, RateLimitLayer,
@@ -17,11 +18,11 @@ use buttress_retry::{Backoff, Jitter, Retry, RetryBudget, RetryBudgetLayer, Retr
 use buttress_timeout::{AdaptiveTimeout, AdaptiveTimeoutLayer};
 
 use super::{Base, Case, Hoard, OURS, bare};
-use crate::inner::Inner;
+use crate::inner::{Down, Inner};
 use crate::keys::{MANY, caller_of};
 use crate::subject::{
-    Subject, clones, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
-    refused_when_occupied, repeated, served,
+    Subject, answered_instead, clones, fiftieth_fails, first_attempt_fails, pending_once, queued,
+    refused, refused_when_occupied, repeated, served,
 };
 
 const HEALTHY: &str = "breaker closed: count window, healthy";
@@ -124,6 +125,17 @@ pub(super) const CASES: &[Case] = &[
     }),
     Case::special(OURS, "retry: clone of the service", || {
         clones(retrying(retry()))
+    })
+    .over(bare::CLONED),
+    Case::serving(OURS, "fallback: unused", |inner| {
+        served(inner, falling_back())
+    }),
+    Case::special(OURS, "fallback: used by value", || {
+        answered_instead(falling_back())
+    })
+    .over(bare::FAILS),
+    Case::special(OURS, "fallback: clone of the service", || {
+        clones(falling_back())
     })
     .over(bare::CLONED),
     Case::serving(OURS, FIXED, |inner| served(inner, limited(fixed()))),
@@ -240,6 +252,11 @@ fn one_retry(wait: Duration) -> RetryBuilder {
 
 fn retrying(builder: RetryBuilder) -> (RetryBudgetLayer, WidenLayer) {
     (builder.build().layer(), WidenLayer)
+}
+
+fn falling_back() -> (FallbackLayer<u64, u64, Error<Down>>, WidenLayer) {
+    let chain = FallbackChain::builder("bench").default_value(7).build();
+    (chain.layer(), WidenLayer)
 }
 
 fn fixed() -> AdaptiveTimeout {

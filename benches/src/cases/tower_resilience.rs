@@ -6,16 +6,17 @@ use tower_resilience_bulkhead::{BulkheadConfigBuilder, BulkheadLayer};
 use tower_resilience_circuitbreaker::{
     CircuitBreakerConfigBuilder, CircuitBreakerLayer, DefaultClassifier, SlidingWindowType,
 };
+use tower_resilience_fallback::FallbackLayer;
 use tower_resilience_ratelimiter::{RateLimiterConfigBuilder, RateLimiterLayer, WindowType};
 use tower_resilience_retry::{RetryBudgetBuilder, RetryLayer};
 use tower_resilience_timelimiter::TimeLimiterLayer;
 
 use super::Case;
-use super::bare::{FALTERS, FIFTIETH_FAILS, OVERLAP, WAITS};
+use super::bare::{FAILS, FALTERS, FIFTIETH_FAILS, OVERLAP, WAITS};
 use crate::inner::{Down, Inner};
 use crate::subject::{
-    fiftieth_fails, first_attempt_fails, pending_once, queued, refused, refused_when_occupied,
-    served,
+    answered_instead, fiftieth_fails, first_attempt_fails, pending_once, queued, refused,
+    refused_when_occupied, served,
 };
 
 const WHO: &str = if cfg!(feature = "peers-full") {
@@ -90,6 +91,13 @@ pub(super) const CASES: &[Case] = &[
             limiter(window(WindowType::SlidingCounter, 1_000_000_000, second)),
         )
     }),
+    Case::serving(WHO, "fallback: unused", |inner| {
+        served(inner, FallbackLayer::<u64, u64, Down>::value(7))
+    }),
+    Case::special(WHO, "fallback: used by value", || {
+        answered_instead(FallbackLayer::<u64, u64, Down>::value(7))
+    })
+    .over(FAILS),
     Case::serving(WHO, "timeout fixed: ready", |inner| {
         served(inner, time_limiter())
     }),

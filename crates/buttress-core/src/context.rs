@@ -2,7 +2,7 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
-use crate::{Deadline, Verdict};
+use crate::{Deadline, Rejected, ServedBy, Sharing, Verdict};
 
 /// How much a call matters, compared with others that want the same slot.
 ///
@@ -129,6 +129,12 @@ pub trait RequestContext<Req: ?Sized> {
         false
     }
 
+    /// Whom the answer to this request may be kept for, whatever its key; everybody by default.
+    fn sharing(&self, request: &Req) -> Sharing {
+        let _ = request;
+        Sharing::WithAll
+    }
+
     /// Writes a mark onto the request.
     fn stamp(&self, request: &mut Req, mark: Mark) {
         let _ = (request, mark);
@@ -141,6 +147,14 @@ pub trait Repeatable<Req: ?Sized> {
     fn repeatable(&self, request: &Req) -> bool;
 }
 
+/// What a layer may write onto an answer that it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// Which level of a chain has answered.
+    ServedBy(ServedBy),
+}
+
 /// What a protocol may do with an answer.
 pub trait ResponseContext<T> {
     /// The end of an answer that nobody wants.
@@ -149,4 +163,24 @@ pub trait ResponseContext<T> {
     /// Gives up an answer, in a way that spares what it stands on: over HTTP a short body is read to its end, so that the
     /// connection can be used again.
     fn discard(&self, answer: T) -> Self::Discard;
+
+    /// The refusal of ours that the answer was made of, where it was.
+    fn refusal(&self, answer: &T) -> Option<Rejected> {
+        let _ = answer;
+        None
+    }
+
+    /// Whether the answer says of itself that it is no full one, as that of another chain further in does.
+    fn is_degraded(&self, answer: &T) -> bool {
+        let _ = answer;
+        false
+    }
+}
+
+/// Writes onto answers.
+pub trait Annotate<T> {
+    /// Writes a note onto the answer; plain answers have no place for one.
+    fn annotate(&self, answer: &mut T, note: Note) {
+        let _ = (answer, note);
+    }
 }

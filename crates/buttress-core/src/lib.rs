@@ -9,6 +9,7 @@ mod gate;
 mod guarded;
 mod inspect;
 mod key;
+mod levels;
 mod name;
 mod observe;
 mod permit;
@@ -20,18 +21,22 @@ mod quota;
 mod rejected;
 mod replay;
 mod run;
+mod served_by;
 mod verdict;
 mod widen;
 
 pub use crate::classify::{ByResult, Chosen, Classify, Reclassify, by};
 pub use crate::config_error::ConfigError;
-pub use crate::context::{Attempt, Mark, Priority, Repeatable, RequestContext, ResponseContext};
+pub use crate::context::{
+    Annotate, Attempt, Mark, Note, Priority, Repeatable, RequestContext, ResponseContext,
+};
 pub use crate::deadline::Deadline;
 pub use crate::error::{Error, Rejectable, find_rejection};
 pub use crate::gate::Gate;
 pub use crate::guarded::{Guarded, GuardedFuture, failing_on_unwind};
 pub use crate::inspect::{Condition, Fact, Inspect, Value};
 pub use crate::key::Key;
+pub use crate::levels::{Cached, Keeper, Keeping, Levels, Sharing, Uncached};
 pub use crate::name::Name;
 pub use crate::observe::{Listener, Observer};
 pub use crate::permit::{Completion, Settle};
@@ -43,5 +48,6 @@ pub use crate::quota::{Quota, QuotaPolicy, QuotaSource, QuotaSources};
 pub use crate::rejected::{Reason, Refusal, Rejected};
 pub use crate::replay::{Recover, Replay, ReplayMemory};
 pub use crate::run::run;
+pub use crate::served_by::{Level, Outcome, ServedBy, Trail, Tried};
 pub use crate::verdict::{Again, Verdict};
 pub use crate::widen::{Widen, WidenFuture, WidenLayer};

@@ -1,8 +1,10 @@
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use crate::{
-    Again, ByResult, Chosen, Classify, Completion, Phases, QuotaSources, Reclassify, Recover,
-    Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
+    Again, Annotate, ByResult, Cached, Chosen, Classify, Completion, Keeper, Levels, Phases,
+    QuotaSources, Reclassify, Recover, Repeatable, Replay, ReplayMemory, RequestContext,
+    ResponseContext, Settle, Uncached, Verdict, Watch,
 };
 
 /// The protocol of calls that know nothing of HTTP: over when their future returns, judged by their `Result`.
@@ -84,6 +86,57 @@ impl<C, T> ResponseContext<T> for Plain<C> {
 
     fn discard(&self, _: T) -> Ready<()> {
         ready(())
+    }
+}
+
+impl<C, T> Annotate<T> for Plain<C> {}
+
+/// Every level answers with the same type.
+impl<C, T> Levels<T, T, Uncached> for Plain<C> {
+    type Output = T;
+
+    #[inline(always)]
+    fn first(&self, answer: T) -> T {
+        answer
+    }
+
+    #[inline(always)]
+    fn lower(&self, answer: T) -> T {
+        answer
+    }
+
+    fn restore(&self, kept: Infallible) -> T {
+        match kept {}
+    }
+
+    #[inline(always)]
+    fn keep(&self, answer: T, _: Keeper<Infallible>) -> T {
+        answer
+    }
+}
+
+/// Every level answers with the same type, and caches keep a clone.
+impl<C, T: Clone + Send + 'static> Levels<T, T, Cached<T>> for Plain<C> {
+    type Output = T;
+
+    #[inline(always)]
+    fn first(&self, answer: T) -> T {
+        answer
+    }
+
+    #[inline(always)]
+    fn lower(&self, answer: T) -> T {
+        answer
+    }
+
+    #[inline(always)]
+    fn restore(&self, kept: T) -> T {
+        kept
+    }
+
+    fn keep(&self, answer: T, keeper: Keeper<T>) -> T {
+        keeper.keep(answer.clone(), size_of::<T>());
+        answer
     }
 }
 

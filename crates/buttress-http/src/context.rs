@@ -1,6 +1,7 @@
 //! What HTTP and gRPC have in common of what a request knows, and for a layer that sends it again.
 
-use buttress_core::{Attempt, Deadline, Mark};
+use buttress_core::{Attempt, Deadline, Mark, Sharing};
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request};
 
 use crate::RequestHead;
@@ -28,6 +29,15 @@ pub(crate) fn is_repeatable<B>(request: &Request<B>) -> bool {
     ]
     .contains(method)
         || has_key(request.headers())
+}
+
+/// Whom the answer to a request may be kept for: a request that says who sends it is answered for its sender.
+pub(crate) fn sharing(headers: &HeaderMap) -> Sharing {
+    if headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE) {
+        Sharing::WithinTenant
+    } else {
+        Sharing::WithAll
+    }
 }
 
 fn has_key(headers: &HeaderMap) -> bool {
@@ -113,6 +123,14 @@ macro_rules! sends_again {
 
             fn discard(&self, answer: Response<B>) -> Discard<B> {
                 Discard::new(answer.into_body())
+            }
+
+            fn refusal(&self, answer: &Response<B>) -> Option<Rejected> {
+                answer.extensions().get().copied()
+            }
+
+            fn is_degraded(&self, answer: &Response<B>) -> bool {
+                degraded::is_degraded(answer)
             }
         }
 

@@ -3,12 +3,14 @@ use std::marker::PhantomData;
 
 use buttress_core::{
     Adopt, Again, Classify, Completion, Deadline, Mark, Phases, Priority, Reclassify, Recover,
-    Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
+    Rejected, Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Sharing,
+    Verdict, Watch,
 };
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
 use crate::context::{self, sends_again};
+use crate::degraded;
 use crate::replayed::BoxError;
 use crate::side::Side;
 use crate::timeout_header::announce_grpc;
@@ -27,7 +29,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grpc<C = ByGrpcStatus, M = ToLastFrame> {
     classifier: C,
-    side: Side,
+    pub(crate) side: Side,
     fields: QuotaFields,
     until: PhantomData<M>,
 }
@@ -229,6 +231,10 @@ impl<C, M, B> RequestContext<Request<B>> for Grpc<C, M> {
 
     fn follows_quota(&self) -> bool {
         self.fields != QuotaFields::None
+    }
+
+    fn sharing(&self, request: &Request<B>) -> Sharing {
+        context::sharing(request.headers())
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {

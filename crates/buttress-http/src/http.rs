@@ -2,12 +2,14 @@ use std::marker::PhantomData;
 
 use buttress_core::{
     Adopt, Again, Classify, Completion, Deadline, Mark, Phases, Priority, Reclassify, Recover,
-    Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Verdict, Watch,
+    Rejected, Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Sharing,
+    Verdict, Watch,
 };
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 
 use crate::context::{self, sends_again};
+use crate::degraded;
 use crate::replayed::BoxError;
 use crate::side::Side;
 use crate::timed::is_event_stream;
@@ -25,7 +27,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Http<C = ByStatus, M = ToLastFrame> {
     classifier: C,
-    side: Side,
+    pub(crate) side: Side,
     fields: QuotaFields,
     until: PhantomData<M>,
 }
@@ -225,6 +227,14 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
 
     fn follows_quota(&self) -> bool {
         self.fields != QuotaFields::None
+    }
+
+    fn sharing(&self, request: &Request<B>) -> Sharing {
+        if request.method() == Method::GET {
+            context::sharing(request.headers())
+        } else {
+            Sharing::Never
+        }
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {

@@ -10,9 +10,12 @@ mod cidr;
 mod client_ip;
 mod client_key;
 mod code;
+mod commit_at;
 mod context;
+mod degraded;
 mod discard;
 mod ext;
+mod fallback_body;
 mod forwarded;
 mod grpc;
 mod hashed;
@@ -20,6 +23,9 @@ mod head;
 mod http;
 mod inherit;
 mod judge;
+mod kept_answer;
+mod level_body;
+mod levels;
 mod peer;
 mod quota_fields;
 mod quotas;
@@ -66,6 +72,15 @@ pub use crate::replayed::{KeptRequest, Replayed, Superseded};
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use crate::reqwest_service::{ReqwestFuture, ReqwestService};
 pub use crate::send_as::{BodyFrom, SendAs, SendAsLayer};
+
+// Whence an answer comes, and from where it can.
+pub use crate::commit_at::{
+    Commit, CommitAt, CommitAtLayer, CommitFuture, Committed, Held, commit_at,
+};
+pub use crate::degraded::{DEGRADED_LEVEL_HEADER, DEGRADED_MODE_HEADER};
+pub use crate::fallback_body::FallbackBody;
+pub use crate::kept_answer::KeptAnswer;
+pub use crate::level_body::{LevelBody, LevelFuture, LevelService, level};
 
 // What an answer says.
 pub use crate::by_grpc_status::{ByCode, ByGrpcStatus, by_code};

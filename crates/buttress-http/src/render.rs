@@ -128,7 +128,7 @@ fn problem(status: StatusCode, rejected: &Rejected) -> String {
 )]
 pub struct GrpcStatus;
 
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The longest push-back that every gRPC client can read: some take it for 32 bits, and what does not fit for "never".
 const LONGEST_PUSHBACK: u32 = i32::MAX.unsigned_abs();

@@ -64,6 +64,14 @@ pub mod retry {
 #[cfg(feature = "retry")]
 pub use buttress_retry::{Backoff, Retry, RetryBudget, RetryBudgetLayer};
 
+/// Asks the next best source when one fails.
+#[cfg(feature = "fallback")]
+pub mod fallback {
+    pub use buttress_fallback::*;
+}
+#[cfg(feature = "fallback")]
+pub use buttress_fallback::{FallbackChain, FallbackLayer, LocalCache, Source};
+
 /// Ends calls that take too long, by what calls take.
 #[cfg(feature = "timeout")]
 pub mod timeout {

@@ -248,7 +248,10 @@ async fn with_tower_resilience_five_a_second_are_five_for_each_connection() {
         admitted += usize::from(answer.status() == 200);
     }
     println!("{admitted} of {CONNECTIONS} admitted");
-    assert!(admitted > RATE as usize, "it limits: is this control still one?");
+    assert!(
+        admitted > RATE as usize,
+        "it limits: is this control still one?"
+    );
 }
 
 // === Whose request it is ===
@@ -297,7 +300,10 @@ async fn without_connect_info_every_request_is_refused_and_one_line_of_the_log_s
     let (started, mut asked) = (Instant::now(), 0);
     // Another test of this process may just have had the line of this second.
     while asked < 10 || journal.0.lock().unwrap().is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(10), "nothing is said");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "nothing is said"
+        );
         let answer = ask(address, "GET", "/left").await;
         assert_eq!(answer.status(), 429);
         let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
@@ -321,7 +327,10 @@ async fn without_connect_info_every_request_is_refused_and_one_line_of_the_log_s
 // proves: S-4
 #[tokio::test]
 async fn requests_without_a_key_share_one_limit_where_that_was_chosen() {
-    let limit = five_a_second().keyed().missing_key(MissingKey::Share).build();
+    let limit = five_a_second()
+        .keyed()
+        .missing_key(MissingKey::Share)
+        .build();
     let address = serve(hello().layer(respond((limit.by(ClientIp::peer()),)))).await;
     let asked = rush(LOCALHOST, address, Duration::ZERO).await;
     let admitted = asked.iter().filter(|asked| asked.is_admitted()).count();
@@ -352,7 +361,10 @@ async fn ask_saying(
 #[tokio::test]
 async fn behind_a_proxy_clients_are_told_apart_and_whoever_goes_past_it_is_himself() {
     let once = Rate::per_hour(1);
-    let limit = RateLimit::builder("front").token_bucket(once).keyed().build();
+    let limit = RateLimit::builder("front")
+        .token_bucket(once)
+        .keyed()
+        .build();
     let client = ClientIp::peer().trusting(["127.0.0.1"]);
     let address = serve_with_peers(hello().layer(respond((limit.by(client),)))).await;
     let ask = async |host, chain| {
@@ -366,7 +378,13 @@ async fn behind_a_proxy_clients_are_told_apart_and_whoever_goes_past_it_is_himse
     assert_eq!(ask(LOCALHOST, "203.0.113.7, 198.51.100.2").await, 429);
     // One that is no proxy says what it likes.
     assert_eq!(ask([127, 0, 0, 9], "198.51.100.3").await, 200);
-    for chain in ["198.51.100.4", "127.0.0.1", "", "nonsense", "198.51.100.3, 127.0.0.1"] {
+    for chain in [
+        "198.51.100.4",
+        "127.0.0.1",
+        "",
+        "nonsense",
+        "198.51.100.3, 127.0.0.1",
+    ] {
         assert_eq!(ask([127, 0, 0, 9], chain).await, 429, "{chain}");
     }
     assert_eq!(limit.snapshot().keys, 3);
@@ -375,10 +393,19 @@ async fn behind_a_proxy_clients_are_told_apart_and_whoever_goes_past_it_is_himse
 #[tokio::test]
 async fn tenants_are_told_apart_by_a_header_and_one_without_it_is_refused() {
     let once = Rate::per_hour(1);
-    let limit = RateLimit::builder("front").token_bucket(once).keyed().build();
+    let limit = RateLimit::builder("front")
+        .token_bucket(once)
+        .keyed()
+        .build();
     let tenant = by_header(HeaderName::from_static("x-tenant"));
     let address = serve(hello().layer(respond((limit.by(tenant),)))).await;
-    for (tenant, status) in [("red", 200), ("blue", 200), ("red", 429), ("", 200), ("", 429)] {
+    for (tenant, status) in [
+        ("red", 200),
+        ("blue", 200),
+        ("red", 429),
+        ("", 200),
+        ("", 429),
+    ] {
         let answer = ask_saying(LOCALHOST, address, "x-tenant", tenant).await;
         assert_eq!(answer.status(), status, "{tenant:?}");
     }
@@ -390,11 +417,23 @@ async fn tenants_are_told_apart_by_a_header_and_one_without_it_is_refused() {
 #[tokio::test]
 async fn a_closure_is_a_key_and_stands_among_other_layers() {
     let once = Rate::per_hour(1);
-    let limit = RateLimit::builder("front").token_bucket(once).keyed().build();
+    let limit = RateLimit::builder("front")
+        .token_bucket(once)
+        .keyed()
+        .build();
     let by_query = limit.by(|request: &Request<_>| request.uri().query().map(str::to_owned));
-    let layers = respond((by_query, super::two_slots().refusing_layer(), super::breaker().layer()));
+    let layers = respond((
+        by_query,
+        super::two_slots().refusing_layer(),
+        super::breaker().layer(),
+    ));
     let address = serve(hello().layer(layers)).await;
-    for (path, status) in [("/left?a", 200), ("/right?a", 429), ("/left?b", 200), ("/left", 429)] {
+    for (path, status) in [
+        ("/left?a", 200),
+        ("/right?a", 429),
+        ("/left?b", 200),
+        ("/left", 429),
+    ] {
         assert_eq!(ask(address, "GET", path).await.status(), status, "{path}");
     }
 }
@@ -404,8 +443,13 @@ async fn a_closure_is_a_key_and_stands_among_other_layers() {
 /// The strictest of several limits speaks: what it leaves is what there is.
 #[tokio::test]
 async fn of_two_limits_the_one_with_less_left_is_told() {
-    let all = RateLimit::builder("all").token_bucket(Rate::per_hour(100)).build();
-    let each = RateLimit::builder("each").token_bucket(Rate::per_minute(2)).keyed().build();
+    let all = RateLimit::builder("all")
+        .token_bucket(Rate::per_hour(100))
+        .build();
+    let each = RateLimit::builder("each")
+        .token_bucket(Rate::per_minute(2))
+        .keyed()
+        .build();
     let layers = respond((all.layer(), each.by(ClientIp::peer())));
     let layers = layers.quota_fields(QuotaFields::Draft11AndXRateLimit);
     let address = serve_with_peers(hello().layer(layers)).await;
@@ -413,17 +457,28 @@ async fn of_two_limits_the_one_with_less_left_is_told() {
         let answer = ask(address, "GET", "/left").await;
         assert_eq!(answer.status(), status);
         let told = answer.headers()["ratelimit"].to_str().unwrap();
-        assert!(told.starts_with(&format!(r#""default";r={left};t="#)), "{told}");
-        assert_eq!(answer.headers()["ratelimit-policy"], r#""default";q=2;w=60"#);
+        assert!(
+            told.starts_with(&format!(r#""default";r={left};t="#)),
+            "{told}"
+        );
+        assert_eq!(
+            answer.headers()["ratelimit-policy"],
+            r#""default";q=2;w=60"#
+        );
         assert_eq!(answer.headers()["x-ratelimit-limit"], "2");
-        assert_eq!(answer.headers()["x-ratelimit-remaining"], left.to_string().as_str());
+        assert_eq!(
+            answer.headers()["x-ratelimit-remaining"],
+            left.to_string().as_str()
+        );
         assert!(answer.headers().contains_key("x-ratelimit-reset"));
     }
 }
 
 #[tokio::test]
 async fn nothing_is_told_where_that_was_chosen() {
-    let limit = RateLimit::builder("front").token_bucket(Rate::per_hour(1)).build();
+    let limit = RateLimit::builder("front")
+        .token_bucket(Rate::per_hour(1))
+        .build();
     let layers = respond((limit.layer(),)).quota_fields(QuotaFields::None);
     let address = serve(hello().layer(layers)).await;
     for status in [200, 429] {
@@ -474,7 +529,10 @@ async fn a_client_key_is_told_apart_by_its_address() {
     let key = |text: &str| client.key_of(text.parse().unwrap());
     limit.try_acquire_many(&key(four), 5).map(drop).unwrap();
     assert!(limit.try_acquire(&key(mapped)).is_err());
-    limit.try_acquire_many(&key("2001:db8::1"), 5).map(drop).unwrap();
+    limit
+        .try_acquire_many(&key("2001:db8::1"), 5)
+        .map(drop)
+        .unwrap();
     assert!(limit.try_acquire(&key("2001:db8::2")).is_err());
     assert!(limit.try_acquire(&key("2001:db8:0:1::1")).is_ok());
 }

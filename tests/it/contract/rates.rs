@@ -60,11 +60,16 @@ const HOUR: Duration = Duration::from_secs(3600);
 impl Handles {
     /// One slot, breakers that are half-open for good with a place for one probe, and more units than are asked for.
     fn for_one_call() -> Self {
-        let handles = Self::of(Rate::per_hour(1).burst(1_000_000), 500, || {
-            let builder = CircuitBreaker::builder("one-call").consecutive_failures(1);
-            let builder = builder.open_for(Duration::ZERO).probes(1);
-            builder.successes_to_close(u32::MAX)
-        }, || Bulkhead::builder("one-call").max_concurrent(1));
+        let handles = Self::of(
+            Rate::per_hour(1).burst(1_000_000),
+            500,
+            || {
+                let builder = CircuitBreaker::builder("one-call").consecutive_failures(1);
+                let builder = builder.open_for(Duration::ZERO).probes(1);
+                builder.successes_to_close(u32::MAX)
+            },
+            || Bulkhead::builder("one-call").max_concurrent(1),
+        );
         for breaker in [handles.breaker.clone(), handles.breakers.get(&KEY)] {
             breaker.try_acquire().unwrap().settle(Verdict::Failure);
         }
@@ -74,11 +79,20 @@ impl Handles {
     /// Three slots, breakers that open and close all the time, and units for a part of the calls, for which nobody waits.
     fn for_many_calls() -> Self {
         let rate = Rate::per_second(30_000).burst(2_000);
-        Self::of(rate, 0, || {
-            let builder = CircuitBreaker::builder("many-calls").consecutive_failures(3);
-            let builder = builder.open_for(Duration::ZERO).probes(2);
-            builder.successes_to_close(2)
-        }, || Bulkhead::builder("many-calls").max_concurrent(SLOTS).queue(2))
+        Self::of(
+            rate,
+            0,
+            || {
+                let builder = CircuitBreaker::builder("many-calls").consecutive_failures(3);
+                let builder = builder.open_for(Duration::ZERO).probes(2);
+                builder.successes_to_close(2)
+            },
+            || {
+                Bulkhead::builder("many-calls")
+                    .max_concurrent(SLOTS)
+                    .queue(2)
+            },
+        )
     }
 
     fn of(
@@ -144,10 +158,26 @@ impl Handles {
         let through = [
             limit.admitted_count,
             limits.admitted_count,
-            ended(breaker.success_count, breaker.failure_count, breaker.neutral_count),
-            ended(breakers.success_count, breakers.failure_count, breakers.neutral_count),
-            ended(bulkhead.success_count, bulkhead.failure_count, bulkhead.neutral_count),
-            ended(bulkheads.success_count, bulkheads.failure_count, bulkheads.neutral_count),
+            ended(
+                breaker.success_count,
+                breaker.failure_count,
+                breaker.neutral_count,
+            ),
+            ended(
+                breakers.success_count,
+                breakers.failure_count,
+                breakers.neutral_count,
+            ),
+            ended(
+                bulkhead.success_count,
+                bulkhead.failure_count,
+                bulkhead.neutral_count,
+            ),
+            ended(
+                bulkheads.success_count,
+                bulkheads.failure_count,
+                bulkheads.neutral_count,
+            ),
         ];
         let refused = [
             limit.refused_count,
@@ -174,7 +204,10 @@ impl Handles {
         if through[4] + through[5] > 0 {
             assert!(report.peak_in_flight <= SLOTS as usize, "{report}");
         }
-        let keys = limits.keys.max(breakers.keys as u64).max(bulkheads.keys as u64);
+        let keys = limits
+            .keys
+            .max(breakers.keys as u64)
+            .max(bulkheads.keys as u64);
         assert!(keys <= 1, "{keys} keys");
     }
 }

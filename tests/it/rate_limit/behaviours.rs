@@ -128,7 +128,17 @@ fn a_rate_reads_as_it_is_written() {
         assert_eq!(text.parse(), Ok(rate));
         assert_eq!(rate.to_string(), text);
     }
-    for text in ["", "5", "5/", "/s", "5/year", "-5/s", "5/s burst", "0/s", "5/s burst 0 "] {
+    for text in [
+        "",
+        "5",
+        "5/",
+        "/s",
+        "5/year",
+        "-5/s",
+        "5/s burst",
+        "0/s",
+        "5/s burst 0 ",
+    ] {
         assert!(text.parse::<Rate>().is_err(), "{text:?}");
     }
 }

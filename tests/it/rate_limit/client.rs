@@ -66,7 +66,13 @@ fn line() -> RateLimit {
 // proves: RL-1, RL-2
 #[tokio::test(start_paused = true)]
 async fn calls_go_out_at_even_distances_however_they_come() {
-    for (burst, pause) in [(1, 3 * MS), (10, 190 * MS), (100, 0 * MS), (3, 60 * MS), (1, 21 * MS)] {
+    for (burst, pause) in [
+        (1, 3 * MS),
+        (10, 190 * MS),
+        (100, 0 * MS),
+        (3, 60 * MS),
+        (1, 21 * MS),
+    ] {
         let (line, sent) = (line(), Arc::new(Mutex::new(Vec::new())));
         let noted = Arc::clone(&sent);
         let inner = service_fn(move |_: Request<()>| {
@@ -92,13 +98,20 @@ async fn calls_go_out_at_even_distances_however_they_come() {
         for (n, (came, pair)) in came[1..].iter().zip(sent.windows(2)).enumerate() {
             // As soon as it has come, and the distance is kept: never sooner, and never a timer's grain later.
             let due = (pair[0] + INTERVAL).max(*came);
-            assert!(pair[1] >= due - 2 * MS && pair[1] <= due + 2 * MS, "{n}: {:?}", pair[1] - pair[0]);
+            assert!(
+                pair[1] >= due - 2 * MS && pair[1] <= due + 2 * MS,
+                "{n}: {:?}",
+                pair[1] - pair[0]
+            );
         }
         // The distances add up: no grain of a timer is lost or won twice.
         let backlogged = burst > 1 && pause < burst * INTERVAL;
         if backlogged {
             let took = *sent.last().unwrap() - sent[0];
-            assert!(took >= 199 * INTERVAL - 2 * MS && took <= 199 * INTERVAL + 2 * MS, "{took:?}");
+            assert!(
+                took >= 199 * INTERVAL - 2 * MS && took <= 199 * INTERVAL + 2 * MS,
+                "{took:?}"
+            );
         }
     }
 }
@@ -188,23 +201,28 @@ macro_rules! weighing_client {
 async fn costs(address: SocketAddr, path: &str) -> Vec<u64> {
     let mut costs = Vec::new();
     let limit = tokens();
-    let answer = weighing_client!(limit.layer()).oneshot(get(address, path)).await;
+    let answer = weighing_client!(limit.layer())
+        .oneshot(get(address, path))
+        .await;
     if let Ok(answer) = answer {
         answer.into_body().collect().await.unwrap();
     }
     costs.push(CAPACITY - limit.quota().remaining);
 
     let limit = tokens();
-    drop(weighing_client!(limit.waiting_layer()).oneshot(get(address, path)).await);
+    drop(
+        weighing_client!(limit.waiting_layer())
+            .oneshot(get(address, path))
+            .await,
+    );
     costs.push(CAPACITY - limit.quota().remaining);
 
     let limit = RateLimit::builder("by-host")
         .token_bucket(Rate::per_hour(1).burst(1_000))
         .keyed()
         .build();
-    let by_host = limit.by(|request: &Request<Empty<Bytes>>| {
-        request.uri().authority().map(ToString::to_string)
-    });
+    let by_host = limit
+        .by(|request: &Request<Empty<Bytes>>| request.uri().authority().map(ToString::to_string));
     drop(weighing_client!(by_host).oneshot(get(address, path)).await);
     costs.push(CAPACITY - limit.quota(&address.to_string()).remaining);
     costs
@@ -243,7 +261,11 @@ async fn a_call_that_was_never_sent_costs_nothing() {
     let limit = tokens();
     let client = weighing_client!(limit.layer());
     for _ in 0..50 {
-        let error = client.clone().oneshot(get(closed, "/200/-")).await.unwrap_err();
+        let error = client
+            .clone()
+            .oneshot(get(closed, "/200/-"))
+            .await
+            .unwrap_err();
         assert!(error.into_inner().unwrap().is_connect());
     }
     assert_eq!(limit.quota().remaining, CAPACITY);
@@ -279,7 +301,13 @@ async fn what_calls_have_cost_beyond_their_estimates_is_owed() {
     let limit = tokens();
     let mut client = weighing_client!(limit.layer());
     for path in ["/200/900", "/200/900"] {
-        client.ready().await.unwrap().call(get(address, path)).await.unwrap();
+        client
+            .ready()
+            .await
+            .unwrap()
+            .call(get(address, path))
+            .await
+            .unwrap();
     }
     let error = client.oneshot(get(address, "/200/1")).await.unwrap_err();
     let Error::Rejected(rejected) = error else {

@@ -117,7 +117,8 @@ impl Hammer {
         match below(&random, 16) {
             0 => {
                 let taken = self.limit.try_acquire();
-                self.end(async { self.take(taken?, &random) }, &random).await;
+                self.end(async { self.take(taken?, &random) }, &random)
+                    .await;
             }
             1..4 => {
                 let acquire = self.limit.acquire();
@@ -256,7 +257,8 @@ impl Hammer {
     /// Never more came out than at the highest rate.
     fn assert_never_over(&self, took: Duration) {
         let reached = self.reached.load(SeqCst) - self.endings.given_back.load(SeqCst);
-        let most = u128::from(BURST) + (took + LATE).as_nanos() * u128::from(FASTEST) / 1_000_000_000;
+        let most =
+            u128::from(BURST) + (took + LATE).as_nanos() * u128::from(FASTEST) / 1_000_000_000;
         assert!(u128::from(reached) <= most, "{reached} of {most}");
     }
 
@@ -311,9 +313,8 @@ async fn all_that_wait_before_a_service_are_refused_when_the_limit_is_closed() {
         .queue(1_000)
         .max_wait(Duration::MAX)
         .build();
-    let service = (limit.waiting_layer(), WidenLayer).layer(service_fn(|()| async {
-        Ok::<_, Infallible>(())
-    }));
+    let service = (limit.waiting_layer(), WidenLayer)
+        .layer(service_fn(|()| async { Ok::<_, Infallible>(()) }));
     let mut calls = JoinSet::new();
     for _ in 0..1_001 {
         calls.spawn(tower::ServiceExt::oneshot(service.clone(), ()));

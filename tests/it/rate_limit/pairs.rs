@@ -96,7 +96,11 @@ async fn a_refusal_of_a_rate_limit_inside_does_not_open_a_breaker_outside() {
     }
     let snapshot = breaker.snapshot();
     assert_eq!(
-        (snapshot.state, snapshot.success_count, snapshot.neutral_count),
+        (
+            snapshot.state,
+            snapshot.success_count,
+            snapshot.neutral_count
+        ),
         (State::Closed, 1, 100)
     );
     assert_eq!(limit.snapshot().refused_count, 99);
@@ -135,7 +139,12 @@ async fn a_weighted_call_that_an_open_breaker_or_a_full_bulkhead_refuses_costs_n
     let (breaker, limit) = (breaker(), limit(100));
     let bulkhead = Bulkhead::builder("full").max_concurrent(1).build();
     let weighted = limit.layer().cost(|_: &Duration| 10);
-    let layers = (weighted, breaker.layer(), bulkhead.refusing_layer(), WidenLayer);
+    let layers = (
+        weighted,
+        breaker.layer(),
+        bulkhead.refusing_layer(),
+        WidenLayer,
+    );
     let service = layers.layer(Inner::default().service());
     service.clone().oneshot(MS).await.unwrap();
     assert_eq!(limit.quota().remaining, 90);
@@ -183,7 +192,10 @@ async fn a_bulkhead_inside_is_empty_while_calls_wait_in_line_and_one_outside_is_
         assert_eq!(bulkhead.snapshot().active_calls, held);
         let ended = calls.join_all().await;
         assert!(ended.iter().all(Result::is_ok));
-        assert_eq!((bulkhead.snapshot().active_calls, line.snapshot().waiting), (0, 0));
+        assert_eq!(
+            (bulkhead.snapshot().active_calls, line.snapshot().waiting),
+            (0, 0)
+        );
     }
 }
 
@@ -205,7 +217,11 @@ async fn each_attempt_of_a_retry_outside_counts_and_a_refusal_ends_it() {
     let ended = service.oneshot(()).await;
     assert_eq!(reason(ended), Reason::Throttled);
     assert_eq!(calls.load(SeqCst), 3, "its attempts are calls");
-    assert_eq!(limit.snapshot().refused_count, 1, "what we refuse is not sent again");
+    assert_eq!(
+        limit.snapshot().refused_count,
+        1,
+        "what we refuse is not sent again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +340,10 @@ async fn one_key_that_is_kept_out_leaves_the_others_alone() {
         .keyed()
         .build();
     let rate = Rate::per_hour(10);
-    let limits = RateLimit::builder("clients").token_bucket(rate).keyed().build();
+    let limits = RateLimit::builder("clients")
+        .token_bucket(rate)
+        .keyed()
+        .build();
     let layers = (
         limits.by(|query: &Query| Some(query.client)),
         bulkheads.refusing_by(|query: &Query| Some(query.tenant)),

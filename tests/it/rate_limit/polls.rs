@@ -58,7 +58,9 @@ impl Meter {
     }
 
     fn call(&self) -> Counted<impl Future<Output = bool> + use<>> {
-        let call = service(&self.limit).oneshot(()).map(|result| result.is_ok());
+        let call = service(&self.limit)
+            .oneshot(())
+            .map(|result| result.is_ok());
         Counted {
             future: Box::pin(call),
             polls: Arc::clone(&self.polls),
@@ -70,9 +72,15 @@ impl Meter {
     fn assert_polled_when_needed(&self, calls: u64, most: u64) {
         let (snapshot, polls) = (self.limit.snapshot(), self.polls.load(Relaxed));
         let rate = snapshot.rate;
-        println!("{:?} of {rate}: {polls} polls of {calls} calls", snapshot.algorithm);
+        println!(
+            "{:?} of {rate}: {polls} polls of {calls} calls",
+            snapshot.algorithm
+        );
         assert_eq!((snapshot.admitted_count, snapshot.waiting), (calls, 0));
-        assert!(polls <= most * calls, "{rate}: {polls} polls of {calls} calls");
+        assert!(
+            polls <= most * calls,
+            "{rate}: {polls} polls of {calls} calls"
+        );
     }
 }
 
@@ -112,7 +120,13 @@ async fn a_call_that_moves_up_is_not_polled_for_that() {
         leaving.push(tokio::spawn(tokio::time::timeout(333 * MS, call)));
         tokio::task::yield_now().await;
     }
-    assert!(staying.join_all().await.into_iter().all(|admitted| admitted));
+    assert!(
+        staying
+            .join_all()
+            .await
+            .into_iter()
+            .all(|admitted| admitted)
+    );
     let mut left = 0;
     for call in leaving {
         left += u64::from(call.await.unwrap().is_err());
@@ -132,7 +146,11 @@ async fn nobody_in_line_is_polled_because_of_somebody_else() {
     sleep(60 * SECOND).await;
     assert_eq!(meter.polls.load(Relaxed), 1000);
     // What others do is none of their business: one who leaves, one who is refused, one who only looks.
-    drop(Box::pin(service(&meter.limit).oneshot(())).as_mut().now_or_never());
+    drop(
+        Box::pin(service(&meter.limit).oneshot(()))
+            .as_mut()
+            .now_or_never(),
+    );
     assert!(meter.limit.try_acquire().is_err());
     let _ = (meter.limit.snapshot(), meter.limit.quota());
     sleep(60 * SECOND).await;

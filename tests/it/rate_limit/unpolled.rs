@@ -60,7 +60,10 @@ async fn a_turn_that_nobody_takes_up_is_the_next_callers_ten_milliseconds_later(
             timeout(LONG, next).await.expect("stuck").unwrap().unwrap();
             let late = Instant::now() - due;
             // A millisecond is the grain of tokio's timers.
-            assert!(late <= unpolled * (PATIENCE + MS), "{limit:?} after {unpolled}: {late:?}");
+            assert!(
+                late <= unpolled * (PATIENCE + MS),
+                "{limit:?} after {unpolled}: {late:?}"
+            );
             // Those that were left alone have kept their places, and come in turn, before whoever comes now.
             assert_eq!(limit.snapshot().waiting, unpolled);
             let last = tokio::spawn(service(&limit).oneshot(()));
@@ -84,7 +87,11 @@ async fn one_who_comes_late_goes_past_those_whom_nobody_polls() {
         let came = Instant::now();
         let next = service(&limit).oneshot(());
         timeout(LONG, next).await.expect("stuck").unwrap();
-        assert!(came.elapsed() <= 5 * (PATIENCE + MS), "{:?}", came.elapsed());
+        assert!(
+            came.elapsed() <= 5 * (PATIENCE + MS),
+            "{:?}",
+            came.elapsed()
+        );
         assert_eq!(limit.snapshot().waiting, 5);
         drop(alone);
         assert_eq!(limit.snapshot().waiting, 0);
@@ -106,7 +113,11 @@ async fn a_task_that_waits_for_itself_goes_on() {
         }
         let second = service(&limit).oneshot(());
         timeout(LONG, second).await.expect("stuck").unwrap();
-        assert!(start.elapsed() <= SECOND + PATIENCE + 2 * MS, "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() <= SECOND + PATIENCE + 2 * MS,
+            "{:?}",
+            start.elapsed()
+        );
         timeout(LONG, first).await.expect("stuck").unwrap();
     }
 }

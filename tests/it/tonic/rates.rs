@@ -42,7 +42,10 @@ fn assert_throttled(status: &Status, wait: std::ops::RangeInclusive<Duration>) -
     assert!(wait.contains(&delay), "{delay:?}");
     // One in whole milliseconds, the other to the nanosecond.
     let pushback = Duration::from_millis(millis);
-    assert!(pushback >= delay && pushback < delay + MS, "{pushback:?} {delay:?}");
+    assert!(
+        pushback >= delay && pushback < delay + MS,
+        "{pushback:?} {delay:?}"
+    );
     delay
 }
 
@@ -92,7 +95,10 @@ async fn our_retry_around_a_channel_waits_as_long_as_it_is_told() {
         .retries(2)
         .backoff(Backoff::constant(Duration::ZERO))
         .build();
-    let layer = retry.layer().grpc().repeatable(|_: &Request<TonicBody>| true);
+    let layer = retry
+        .layer()
+        .grpc()
+        .repeatable(|_: &Request<TonicBody>| true);
     let stack = ServiceBuilder::new()
         .layer(layer)
         .layer(WidenLayer)
@@ -119,7 +125,10 @@ async fn our_retry_around_a_channel_waits_as_long_as_it_is_told() {
 #[tokio::test]
 async fn each_client_has_a_quota_of_its_own() {
     let rate = Rate::per_hour(1);
-    let limit = RateLimit::builder("calls").token_bucket(rate).keyed().build();
+    let limit = RateLimit::builder("calls")
+        .token_bucket(rate)
+        .keyed()
+        .build();
     let mut server = Server::builder().layer(respond_grpc((limit.by(ClientIp::peer()),)));
     let address = serve(server.add_service(Scripted::default().server())).await;
     for host in [[127, 0, 0, 1], [127, 0, 0, 2]] {
@@ -128,7 +137,10 @@ async fn each_client_has_a_quota_of_its_own() {
         let mut client = HealthClient::new(endpoint.connect_lazy());
         client.check(ending(Code::Ok)).await.unwrap();
         let status = client.check(ending(Code::Ok)).await.unwrap_err();
-        assert_throttled(&status, Duration::from_secs(3000)..=Duration::from_secs(3600));
+        assert_throttled(
+            &status,
+            Duration::from_secs(3000)..=Duration::from_secs(3600),
+        );
     }
     let snapshot = limit.snapshot();
     assert_eq!((snapshot.keys, snapshot.without_key_count), (2, 0));
@@ -154,11 +166,18 @@ async fn around_a_channel_calls_wait_in_line_and_a_refusal_is_ours() {
     for answer in soon("the answers", answers).await {
         answer.unwrap();
     }
-    assert!(started.elapsed() >= 14 * 20 * MS - 2 * MS, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() >= 14 * 20 * MS - 2 * MS,
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(service.calls(), 15);
 
     line.close();
     let status = client.clone().check(ending(Code::Ok)).await.unwrap_err();
     let rejected = find_rejection(&status).expect("the refusal is the status's source");
-    assert_eq!((rejected.reason(), rejected.component()), (Reason::Unavailable, line.name()));
+    assert_eq!(
+        (rejected.reason(), rejected.component()),
+        (Reason::Unavailable, line.name())
+    );
 }

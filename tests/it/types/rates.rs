@@ -80,14 +80,30 @@ fn layers_services_and_futures_are_send_sync_and_static_where_their_parts_are() 
     fits(&(both(), by_key, breaker()), service_fn(double), 1);
     let three = || (both(), keyed().by(by_path()));
     fits(&(three(), WidenLayer), service_fn(hello), Request::new(()));
-    fits(&(three().http(), WidenLayer), service_fn(hello), Request::new(()));
-    fits(&(three().grpc(), WidenLayer), service_fn(hello), Request::new(()));
+    fits(
+        &(three().http(), WidenLayer),
+        service_fn(hello),
+        Request::new(()),
+    );
+    fits(
+        &(three().grpc(), WidenLayer),
+        service_fn(hello),
+        Request::new(()),
+    );
     let until_headers = three().http().until_headers();
-    fits(&(until_headers, WidenLayer), service_fn(hello), Request::new(()));
+    fits(
+        &(until_headers, WidenLayer),
+        service_fn(hello),
+        Request::new(()),
+    );
     let flat = (RespondLayer::new(), three().http(), WidenLayer);
     fits(&flat, service_fn(hello), Request::new(()));
     fits(&respond(three()), service_fn(hello), Request::new(()));
-    fits(&respond(three().until_headers()), service_fn(hello), Request::new(()));
+    fits(
+        &respond(three().until_headers()),
+        service_fn(hello),
+        Request::new(()),
+    );
     let foreign = (generous().layer(), as_is(WidenLayer), bulkhead());
     fits(&respond_grpc(foreign), service_fn(hello), Request::new(()));
 }
@@ -113,13 +129,20 @@ async fn keys_and_closures_infer_without_annotations_in_a_router() {
         Bulkhead::builder("tenants").keyed().build(),
     );
     let app = app()
-        .layer(respond((client.by(ClientIp::peer()), bulkhead(), breaker())))
+        .layer(respond((
+            client.by(ClientIp::peer()),
+            bulkhead(),
+            breaker(),
+        )))
         .layer(respond(path.by(by_path())))
         .layer(respond((
             method.by(|request: &Request<_>| Some(request.method().clone())),
             generous().layer(),
         )))
-        .layer(respond((hosts.by(by_path()), tenants.refusing_by(by_path()))))
+        .layer(respond((
+            hosts.by(by_path()),
+            tenants.refusing_by(by_path()),
+        )))
         .layer(respond((tenants.by(by_path()), generous().waiting_layer())));
     let mut request = Request::new(axum::body::Body::empty());
     let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 4711));
@@ -129,7 +152,14 @@ async fn keys_and_closures_infer_without_annotations_in_a_router() {
     let key: ClientKey = ClientIp::peer().key_of(peer.ip());
     assert_eq!(client.quota(&key).remaining, 999);
     assert_eq!(method.quota(&http::Method::GET).remaining, 999);
-    assert_eq!((path.snapshot().keys, hosts.snapshot().keys, tenants.snapshot().keys), (1, 1, 1));
+    assert_eq!(
+        (
+            path.snapshot().keys,
+            hosts.snapshot().keys,
+            tenants.snapshot().keys
+        ),
+        (1, 1, 1)
+    );
 }
 
 #[tokio::test]
@@ -137,12 +167,20 @@ async fn layers_services_and_futures_can_be_printed() {
     let (limit, _taken) = spent();
     let layers = respond((limit.waiting_layer(), limit.layer(), keyed().by(by_path())));
     let printed = format!("{layers:?}");
-    for name in ["WaitingRateLimitLayer", "RateLimitLayer", "KeyedRateLimitLayer", "spent"] {
+    for name in [
+        "WaitingRateLimitLayer",
+        "RateLimitLayer",
+        "KeyedRateLimitLayer",
+        "spent",
+    ] {
         assert!(printed.contains(name), "{printed} does not contain {name}");
     }
     let service = layers.layer(service_fn(hello));
     let printed = format!("{service:?}");
-    assert!(printed.contains("Queued") && printed.contains("KeyedGate"), "{printed}");
+    assert!(
+        printed.contains("Queued") && printed.contains("KeyedGate"),
+        "{printed}"
+    );
     let waiting = limit.waiting_layer().layer(service_fn(double)).call(21);
     assert!(format!("{waiting:?}").contains("waiting"), "{waiting:?}");
     assert!(format!("{:?}", limit.acquire()).contains("spent"));
@@ -185,13 +223,22 @@ async fn a_rate_limit_may_as_well_not_be_there() {
     for on in [true, false] {
         let limit = generous();
         let layer: Either<RateLimitLayer, _> = option_layer(on.then(|| limit.layer()));
-        assert_eq!(layer.layer(service_fn(double)).oneshot(21).await.unwrap(), 42);
+        assert_eq!(
+            layer.layer(service_fn(double)).oneshot(21).await.unwrap(),
+            42
+        );
         let waiting: Either<WaitingRateLimitLayer, _> =
             option_layer(on.then(|| limit.waiting_layer()));
-        assert_eq!(waiting.layer(service_fn(double)).oneshot(21).await.unwrap(), 42);
+        assert_eq!(
+            waiting.layer(service_fn(double)).oneshot(21).await.unwrap(),
+            42
+        );
         let keyed = by_number();
         let by_key = option_layer(on.then(|| keyed.by(|n: &u32| Some(*n))));
-        assert_eq!(by_key.layer(service_fn(double)).oneshot(21).await.unwrap(), 42);
+        assert_eq!(
+            by_key.layer(service_fn(double)).oneshot(21).await.unwrap(),
+            42
+        );
 
         let until_headers = on.then(|| limit.layer().http().until_headers());
         let service = ServiceBuilder::new()
@@ -248,7 +295,9 @@ async fn services_before_which_calls_wait_in_line_are_boxed() {
     let server: BoxCloneSyncService<Request<()>, _, Infallible> = BoxCloneSyncService::new(
         respond((keyed().by(by_path()), generous().layer())).layer(service_fn(hello)),
     );
-    let answer = tokio::spawn(server.oneshot(Request::new(()))).await.unwrap();
+    let answer = tokio::spawn(server.oneshot(Request::new(())))
+        .await
+        .unwrap();
     assert_eq!(text(answer.unwrap()).await, "hello");
 }
 
@@ -301,14 +350,24 @@ async fn closures_weigh_calls_and_survive_the_adoption_of_a_protocol() {
     costs!(10, |layer| respond(layer.cost(ten)));
     costs!(10, |layer| (layer.http().cost(ten), WidenLayer));
     costs!(10, |layer| (layer.cost(ten).http(), WidenLayer));
-    costs!(10, |layer| (layer.cost(ten).http().until_headers(), WidenLayer));
+    costs!(10, |layer| (
+        layer.cost(ten).http().until_headers(),
+        WidenLayer
+    ));
     costs!(10, |layer| respond_grpc(layer.cost(ten)));
     costs!(3, |layer| respond(layer.cost(ten).actual(three)));
     costs!(3, |layer| respond((
         layer.cost(ten).actual(|_: &Response<_>| Some(3)),
         bulkhead()
     )));
-    costs!(3, |layer| (layer.cost(ten).actual(three).grpc(), WidenLayer));
-    costs!(0, |layer| respond(layer.cost(ten).actual(three).classify(throttled)));
-    costs!(0, |layer| respond(layer.classify(throttled).cost(ten).actual(three)));
+    costs!(3, |layer| (
+        layer.cost(ten).actual(three).grpc(),
+        WidenLayer
+    ));
+    costs!(0, |layer| respond(
+        layer.cost(ten).actual(three).classify(throttled)
+    ));
+    costs!(0, |layer| respond(
+        layer.classify(throttled).cost(ten).actual(three)
+    ));
 }

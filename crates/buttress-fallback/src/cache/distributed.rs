@@ -1,0 +1,233 @@
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_core::{Key, Sharing};
+use tokio::time::Instant;
+
+use super::shards::Shards;
+use super::store::Bounds;
+use super::{CacheLevel, First, Found, Look, Shelf, WithTenant, may_be_kept};
+use crate::gate::Slots;
+
+/// Answers that several processes keep together.
+///
+/// Implemented by [`InMemory`], which shares them within one process; a client of a server implements it for others.
+pub trait DistributedCache<K, V>: Send + Sync + 'static {
+    /// A look for an answer: what is kept, and its age; or that the cache cannot be asked.
+    type Get: Future<Output = Result<Option<(V, Duration)>, Box<dyn Error + Send + Sync>>>
+        + Send
+        + 'static;
+
+    /// Looks for the answer to this key.
+    fn get(&self, key: &K) -> Self::Get;
+
+    /// Takes in an answer, to be kept for so long. It must not wait: a client of a server hands it to a queue that is bounded, and
+    /// leaves it out where that is full.
+    fn put(&self, key: &K, value: V, bytes: usize, keep_for: Duration);
+}
+
+/// A [`DistributedCache`] as a level of a chain.
+///
+/// It fills itself as a [`LocalCache`](crate::LocalCache) does, and never answers before the primary was asked.
+#[must_use = "a cache does nothing until it is a level of a chain"]
+pub struct DistributedCacheLevel<V, K, C> {
+    cache: Arc<C>,
+    key: K,
+    stale: Duration,
+    knows_tenants: bool,
+    keeps_replicas: bool,
+    pub(crate) time: Option<Duration>,
+    pub(crate) slots: Option<Slots>,
+    kept: PhantomData<fn() -> V>,
+}
+
+impl<V, K, C> DistributedCacheLevel<V, K, C> {
+    /// Keeps answers in `cache` by this key.
+    pub fn keyed(cache: C, key: K) -> Self {
+        Self {
+            cache: Arc::new(cache),
+            key,
+            stale: Duration::from_secs(300),
+            knows_tenants: false,
+            keeps_replicas: false,
+            time: None,
+            slots: Some(Slots::new(100)),
+            kept: PhantomData,
+        }
+    }
+
+    /// Keeps the answers of each tenant apart, as [`LocalCache::tenant`](crate::LocalCache::tenant) does.
+    pub fn tenant<T>(self, tenant: T) -> DistributedCacheLevel<V, WithTenant<T, K>, C> {
+        DistributedCacheLevel {
+            cache: self.cache,
+            key: WithTenant {
+                tenant,
+                key: self.key,
+            },
+            stale: self.stale,
+            knows_tenants: true,
+            keeps_replicas: self.keeps_replicas,
+            time: self.time,
+            slots: self.slots,
+            kept: PhantomData,
+        }
+    }
+
+    /// Gives no older answer than this: 5 min by default.
+    pub const fn stale_for(mut self, age: Duration) -> Self {
+        self.stale = age;
+        self
+    }
+
+    /// Keeps answers of replicas too, as [`LocalCache::keep_replicas`](crate::LocalCache::keep_replicas) does.
+    pub const fn keep_replicas(mut self) -> Self {
+        self.keeps_replicas = true;
+        self
+    }
+
+    /// Lets a look take this long; otherwise as [`Source::time`](crate::Source::time) says.
+    pub const fn time(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// Looks at most this often at once: 100 by default.
+    pub fn limit(mut self, looks: u32) -> Self {
+        self.slots = Some(Slots::new(looks));
+        self
+    }
+
+    pub(crate) fn into_level<Req>(self) -> Box<dyn CacheLevel<Req, V>>
+    where
+        K: Key<Req> + Send + Sync + 'static,
+        C: DistributedCache<K::Key, V>,
+        V: Clone + Send + 'static,
+    {
+        Box::new(self)
+    }
+}
+
+impl<V, K, C> fmt::Debug for DistributedCacheLevel<V, K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DistributedCacheLevel")
+            .field("stale", &self.stale)
+            .field("knows_tenants", &self.knows_tenants)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Place<K, C> {
+    cache: Arc<C>,
+    key: K,
+    stale: Duration,
+}
+
+impl<Req, V, K, C> CacheLevel<Req, V> for DistributedCacheLevel<V, K, C>
+where
+    K: Key<Req> + Send + Sync,
+    C: DistributedCache<K::Key, V>,
+    V: Clone + Send + 'static,
+{
+    fn shelf(&self, request: &Req, sharing: Sharing) -> Option<Arc<dyn Shelf<V>>> {
+        if !may_be_kept(sharing, self.knows_tenants) {
+            return None;
+        }
+        Some(Arc::new(Place {
+            cache: Arc::clone(&self.cache),
+            key: self.key.key(request)?,
+            stale: self.stale,
+        }))
+    }
+
+    fn may_be_first(&self) -> bool {
+        false
+    }
+
+    fn keeps_replicas(&self) -> bool {
+        self.keeps_replicas
+    }
+}
+
+impl<K, C, V> Shelf<V> for Place<K, C>
+where
+    K: Send + Sync,
+    C: DistributedCache<K, V>,
+    V: Send + 'static,
+{
+    fn first(&self, _: Instant) -> First<V> {
+        First::Ask
+    }
+
+    fn look(&self, _: Instant) -> Look<V> {
+        let (get, stale) = (self.cache.get(&self.key), self.stale);
+        Look::Later(Box::pin(async move {
+            let found = get.await.map_err(drop)?;
+            let found = found.filter(|(_, age)| *age < stale || age.is_zero());
+            Ok(found.map(|(value, age)| Found {
+                value,
+                age,
+                fresh: false,
+            }))
+        }))
+    }
+
+    fn keep(&self, value: V, bytes: usize, _: Instant) {
+        self.cache.put(&self.key, value, bytes, self.stale);
+    }
+}
+
+/// A [`DistributedCache`] that is shared within one process: for tests, and for several chains that keep the same answers.
+pub struct InMemory<K, V>(Arc<Shards<K, V>>);
+
+impl<K: Clone + Eq + Hash, V: Clone> InMemory<K, V> {
+    /// Keeps this many answers, and bytes of them, for this long at most.
+    #[must_use]
+    pub fn new(entries: usize, bytes: usize, longest: Duration) -> Self {
+        Self(Arc::new(Shards::new(Bounds {
+            entries,
+            bytes,
+            fresh: Duration::ZERO,
+            stale: longest,
+        })))
+    }
+
+    /// How many answers are kept, and their bytes.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        self.0.size()
+    }
+}
+
+impl<K, V> DistributedCache<K, V> for InMemory<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + 'static,
+{
+    type Get = Ready<Result<Option<(V, Duration)>, Box<dyn Error + Send + Sync>>>;
+
+    fn get(&self, key: &K) -> Self::Get {
+        let found = self.0.get(key, Instant::now());
+        ready(Ok(found.map(|found| (found.value, found.age))))
+    }
+
+    fn put(&self, key: &K, value: V, bytes: usize, _: Duration) {
+        self.0.put(key.clone(), value, bytes, Instant::now());
+    }
+}
+
+impl<K, V> Clone for InMemory<K, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, V> fmt::Debug for InMemory<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InMemory")
+    }
+}

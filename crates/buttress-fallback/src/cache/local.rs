@@ -1,0 +1,224 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use buttress_core::{Key, Sharing};
+use tokio::time::Instant;
+
+use super::shards::Shards;
+use super::store::Bounds;
+use super::{CacheLevel, First, Look, Shelf, WithTenant, may_be_kept};
+
+/// Keeps good answers in this process, for the time in which there are none.
+///
+/// It fills itself with answers of the primary. It never keeps a failure, nor an answer that says of itself that it is degraded. The key must
+/// be named: what it leaves out of a request makes no difference to the answer, so a user's own answers need the user in the key, or a
+/// [`tenant`](Self::tenant).
+///
+/// ```
+/// use std::time::Duration;
+/// use buttress_fallback::{FallbackChain, LocalCache, Source};
+///
+/// struct Find { shop: u32, order: u64 }
+///
+/// let cache = LocalCache::<String, _>::keyed(|find: &Find| Some(find.order))
+///     .tenant(|find: &Find| Some(find.shop))
+///     .stale_for(Duration::from_secs(600));
+/// let chain: FallbackChain<Find, String, std::io::Error, _> =
+///     FallbackChain::builder("orders").local_cache(cache).build();
+/// # let _ = chain;
+/// ```
+#[must_use = "a cache does nothing until it is a level of a chain"]
+pub struct LocalCache<V, K> {
+    key: K,
+    pub(crate) bounds: Bounds,
+    weigh: Option<Box<dyn Fn(&V) -> usize + Send + Sync>>,
+    knows_tenants: bool,
+    keeps_replicas: bool,
+    kept: PhantomData<fn() -> V>,
+}
+
+impl<V, K> LocalCache<V, K> {
+    /// Keeps answers by this key. A request that has none is not kept an answer for.
+    pub fn keyed(key: K) -> Self {
+        Self {
+            key,
+            bounds: Bounds {
+                entries: 10_000,
+                bytes: 64 * 1024 * 1024,
+                fresh: Duration::ZERO,
+                stale: Duration::from_secs(300),
+            },
+            weigh: None,
+            knows_tenants: false,
+            keeps_replicas: false,
+            kept: PhantomData,
+        }
+    }
+
+    /// Keeps the answers of each tenant apart: they can never meet, whatever the key says. A request without a tenant is not kept an
+    /// answer for.
+    pub fn tenant<T>(self, tenant: T) -> LocalCache<V, WithTenant<T, K>> {
+        LocalCache {
+            key: WithTenant {
+                tenant,
+                key: self.key,
+            },
+            bounds: self.bounds,
+            weigh: self.weigh,
+            knows_tenants: true,
+            keeps_replicas: self.keeps_replicas,
+            kept: PhantomData,
+        }
+    }
+
+    /// Keeps this many answers: 10 000 by default. The oldest makes room for the next.
+    pub const fn entries(mut self, entries: usize) -> Self {
+        self.bounds.entries = entries;
+        self
+    }
+
+    /// Keeps this many bytes of answers: 64 MiB by default, as the protocol or [`weigh`](Self::weigh) counts them.
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bounds.bytes = bytes;
+        self
+    }
+
+    /// Counts the bytes of an answer; of a plain one its size without what it points to, unless something else is said.
+    pub fn weigh(mut self, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
+        self.weigh = Some(Box::new(weigh));
+        self
+    }
+
+    /// Takes so young an answer for as good as one of the primary, which is not asked then; none by default, so the primary is always
+    /// asked first. Once it is older one caller asks for another, and those who come meanwhile get it, as long as it is not stale.
+    pub const fn fresh_for(mut self, age: Duration) -> Self {
+        self.bounds.fresh = age;
+        self
+    }
+
+    /// Gives no older answer than this: 5 min by default.
+    pub const fn stale_for(mut self, age: Duration) -> Self {
+        self.bounds.stale = age;
+        self
+    }
+
+    /// Keeps answers of replicas too. They may be behind the primary; what is kept of them is as if it came from there.
+    pub const fn keep_replicas(mut self) -> Self {
+        self.keeps_replicas = true;
+        self
+    }
+
+    pub(crate) fn into_level<Req>(self) -> Box<dyn CacheLevel<Req, V>>
+    where
+        K: Key<Req> + Send + Sync + 'static,
+        V: Clone + Send + 'static,
+        Req: 'static,
+    {
+        Box::new(Local {
+            store: Arc::new(Kept {
+                shards: Shards::new(self.bounds),
+                weigh: self.weigh,
+            }),
+            key: self.key,
+            may_be_first: !self.bounds.fresh.is_zero(),
+            knows_tenants: self.knows_tenants,
+            keeps_replicas: self.keeps_replicas,
+            requests: PhantomData,
+        })
+    }
+}
+
+impl<V, K> fmt::Debug for LocalCache<V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalCache")
+            .field("bounds", &self.bounds)
+            .field("knows_tenants", &self.knows_tenants)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Kept<K, V> {
+    shards: Shards<K, V>,
+    weigh: Option<Box<dyn Fn(&V) -> usize + Send + Sync>>,
+}
+
+struct Local<Req, K: Key<Req>, V> {
+    store: Arc<Kept<K::Key, V>>,
+    key: K,
+    may_be_first: bool,
+    knows_tenants: bool,
+    keeps_replicas: bool,
+    requests: PhantomData<fn(Req)>,
+}
+
+struct Place<K: Clone + Eq + std::hash::Hash, V: Clone> {
+    store: Arc<Kept<K, V>>,
+    key: K,
+    /// Whether this caller was sent for another answer.
+    is_sent: AtomicBool,
+}
+
+impl<Req, K, V> CacheLevel<Req, V> for Local<Req, K, V>
+where
+    K: Key<Req> + Send + Sync,
+    V: Clone + Send + 'static,
+{
+    fn shelf(&self, request: &Req, sharing: Sharing) -> Option<Arc<dyn Shelf<V>>> {
+        if !may_be_kept(sharing, self.knows_tenants) {
+            return None;
+        }
+        Some(Arc::new(Place {
+            store: Arc::clone(&self.store),
+            key: self.key.key(request)?,
+            is_sent: AtomicBool::new(false),
+        }))
+    }
+
+    fn may_be_first(&self) -> bool {
+        self.may_be_first
+    }
+
+    fn keeps_replicas(&self) -> bool {
+        self.keeps_replicas
+    }
+
+    fn size(&self) -> (usize, usize) {
+        self.store.shards.size()
+    }
+}
+
+impl<K, V> Shelf<V> for Place<K, V>
+where
+    K: Clone + Eq + std::hash::Hash + Send + Sync,
+    V: Clone + Send,
+{
+    fn first(&self, now: Instant) -> First<V> {
+        let (first, is_sent) = self.store.shards.first(&self.key, now);
+        self.is_sent.store(is_sent, Ordering::Relaxed);
+        first
+    }
+
+    fn look(&self, now: Instant) -> Look<V> {
+        Look::Now(self.store.shards.get(&self.key, now))
+    }
+
+    fn keep(&self, value: V, bytes: usize, now: Instant) {
+        let weigh = self.store.weigh.as_ref();
+        let bytes = weigh.map_or(bytes, |weigh| weigh(&value));
+        // What was kept before is replaced, and nobody is awaited for it.
+        self.is_sent.store(false, Ordering::Relaxed);
+        self.store.shards.put(self.key.clone(), value, bytes, now);
+    }
+}
+
+/// Whoever was sent comes back, however the call ends.
+impl<K: Clone + Eq + std::hash::Hash, V: Clone> Drop for Place<K, V> {
+    fn drop(&mut self) {
+        if *self.is_sent.get_mut() {
+            self.store.shards.is_back(&self.key);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The way of a call below its primary.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Context;
+use std::time::Duration;
+
+use buttress_core::{
+    Deadline, Keeping, Level, Levels, Mark, Name, Outcome, Reason, Rejected, Replay,
+    RequestContext, ResponseContext, ServedBy, Trail,
+};
+use tokio::time::Instant;
+
+pub(crate) use self::running::Running;
+use self::running::Work;
+use crate::course::{Env, Judged};
+use crate::run::{Cause, Failed};
+use crate::shared::Shared;
+use crate::state::{Times, Walk};
+
+mod asking;
+mod running;
+
+/// What a call has met so far.
+pub(crate) struct Descent<T, E> {
+    pub(crate) walk: Walk,
+    pub(crate) trail: Trail,
+    /// Nothing as long as nobody had to wait.
+    pub(crate) times: Option<Times>,
+    /// How the primary has failed: the answer, if there is no other.
+    pub(crate) first: Option<Result<T, E>>,
+    /// Why the call is given up, where the primary has not said anything.
+    pub(crate) cut: Option<Rejected>,
+    /// Every error, for whoever wants them all.
+    pub(crate) failed: Option<Vec<Failed<E>>>,
+}
+
+/// Where a call is.
+pub(crate) enum Step<O, L, E, V> {
+    Served(O, ServedBy),
+    /// A level below has failed in a way that is not moved on from.
+    Failed(u8, Outcome, E),
+    Running(Running<L, E, V>),
+    /// It is the primary's turn.
+    Primary,
+    Exhausted,
+}
+
+/// The same, or that the next level is to be asked.
+type Taken<O, L, E, V> = Option<Step<O, L, E, V>>;
+
+impl<T, E> Descent<T, E> {
+    pub(crate) const fn new(walk: Walk, times: Option<Times>) -> Self {
+        Self {
+            walk,
+            trail: Trail::new(),
+            times,
+            first: None,
+            cut: None,
+            failed: None,
+        }
+    }
+
+    /// Keeps the time from now on, the primary being asked first.
+    pub(crate) fn start<Req, L, K: Keeping>(
+        &mut self,
+        shared: &Shared<Req, L, E, K>,
+        deadline: Option<Deadline>,
+    ) {
+        self.times = Some(shared.times(Instant::now(), deadline));
+    }
+
+    /// It is the primary's turn.
+    pub(crate) fn ask_primary<Req, L, K: Keeping>(&mut self, shared: &Shared<Req, L, E, K>) {
+        self.walk.ask(0);
+        if let Some(times) = &mut self.times {
+            let now = if times.is_new() {
+                times.since
+            } else {
+                Instant::now()
+            };
+            times.ask(now, self.walk, shared.primary_time());
+        }
+    }
+
+    /// The clock, if time is kept of this call.
+    fn now(&self) -> Option<Instant> {
+        self.times.as_ref().map(|_| Instant::now())
+    }
+
+    /// The primary has answered, for better or worse.
+    pub(crate) fn by_primary(&self) -> ServedBy {
+        self.by(Level::Primary, 0, None)
+    }
+
+    /// Gives the call up, if nobody waits any more.
+    pub(crate) fn give_up_if_over(&mut self, name: Name) -> bool {
+        let over = self.is_over();
+        self.cut = over.map(|reason| Rejected::new(reason, name)).or(self.cut);
+        over.is_some()
+    }
+
+    fn by(&self, level: Level, place: u8, found: Option<(Duration, bool)>) -> ServedBy {
+        let fresh = found.is_some_and(|(_, fresh)| fresh);
+        ServedBy {
+            level,
+            place,
+            degraded: level != Level::Primary && !fresh,
+            age: found.map(|(age, _)| age),
+            errors: self.trail,
+        }
+    }
+
+    /// Takes in that a level was asked in vain.
+    pub(crate) fn fail<P, Req, L, K: Keeping>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        outcome: Outcome,
+        cause: Option<Cause<E>>,
+    ) {
+        let took = self.times.map(|times| times.took(Instant::now()));
+        let Some(tried) = env.shared.failed(place, outcome, took.unwrap_or_default()) else {
+            return;
+        };
+        self.trail.push(tried);
+        if let Some(Cause::Error(error)) = &cause {
+            env.shared.show(tried.level(), error);
+        }
+        if let Some(failed) = &mut self.failed {
+            let cause = cause.unwrap_or(Cause::None);
+            failed.push(Failed { tried, cause });
+        }
+    }
+
+    /// The level that is asked has had its time.
+    pub(crate) fn is_late<P, Req, L, K: Keeping>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+    ) {
+        let over = self.is_over();
+        let reason = over.unwrap_or(Reason::TimedOut);
+        let rejected = Rejected::new(reason, env.shared.name);
+        if place == 0 || over.is_some() {
+            self.cut = Some(rejected);
+        }
+        let cause = Some(Cause::Refused(rejected));
+        self.fail(env, place, Outcome::Refused(reason), cause);
+    }
+
+    /// Why nobody waits any more, where that is so.
+    fn is_over(&self) -> Option<Reason> {
+        let times = self.times.as_ref()?;
+        times.is_over(Instant::now()).then(|| {
+            if times.is_callers() {
+                Reason::DeadlineExceeded
+            } else {
+                Reason::TimedOut
+            }
+        })
+    }
+
+    /// Serves what is fresh, or asks a level before its turn, where the call is one of those.
+    pub(crate) fn begin<P, R, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        kept: &mut Option<P::Kept>,
+    ) -> Taken<P::Output, L, E, K::Value>
+    where
+        P: Replay<R, Sent = Req> + RequestContext<Req> + Levels<T, L, K>,
+        K: Keeping,
+    {
+        if !env.shelves.is_empty()
+            && let Some((place, found)) = env.first(Instant::now())
+        {
+            return Some(self.found(env, place, found));
+        }
+        let place = self.walk.ask(env.shared.exercise()?)?;
+        self.ask::<P, R, Req, L, K>(env, place, kept)
+    }
+
+    /// Asks the next levels, until one answers at once or is to be waited for.
+    pub(crate) fn advance<P, R, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        kept: &mut Option<P::Kept>,
+    ) -> Step<P::Output, L, E, K::Value>
+    where
+        P: Replay<R, Sent = Req> + RequestContext<Req> + Levels<T, L, K>,
+        K: Keeping,
+    {
+        loop {
+            if self.give_up_if_over(env.shared.name) {
+                return Step::Exhausted;
+            }
+            let Some(place) = self.walk.next() else {
+                return Step::Exhausted;
+            };
+            if let Some(step) = self.ask::<P, R, Req, L, K>(env, place, kept) {
+                return step;
+            }
+        }
+    }
+}
+
+/// Tells a level how long its answer is waited for.
+pub(crate) fn tell<P: RequestContext<Req>, Req>(
+    protocol: &P,
+    request: &mut Req,
+    times: &Times,
+    announce: bool,
+) {
+    if protocol.carries_deadline() {
+        let deadline: Deadline = times.told();
+        let now = times.since;
+        let mark = Mark::Deadline {
+            deadline,
+            now,
+            announce,
+        };
+        protocol.stamp(request, mark);
+    }
+}
+
+pub(crate) fn outcome(judged: &Judged) -> Outcome {
+    match judged.refusal {
+        Some(rejected) => Outcome::Refused(rejected.reason()),
+        None => judged.verdict.into(),
+    }
+}
+
+/// Drops an answer that nobody wants; what of it is there is read, so that its connection may be used again, and nothing is waited
+/// for.
+pub(crate) fn put_down<P, A, E>(
+    protocol: &P,
+    result: Result<A, E>,
+    cx: &mut Context<'_>,
+) -> Cause<E>
+where
+    P: ResponseContext<A>,
+{
+    match result {
+        Err(error) => Cause::Error(error),
+        Ok(answer) => {
+            let _ = pin!(protocol.discard(answer)).poll(cx);
+            Cause::Answer
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Asks one level.
+
+use buttress_core::{Keeping, Level, Levels, Outcome, Reason, Rejected, Replay, RequestContext};
+use tokio::time::Instant;
+
+use super::{Descent, Running, Step, Taken, Work, tell};
+use crate::cache::{Found, Look};
+use crate::course::Env;
+use crate::gate::Permits;
+use crate::run::Cause;
+use crate::shared::{Ask, Rung};
+
+impl<T, E> Descent<T, E> {
+    /// Asks this level.
+    pub(crate) fn ask<P, R, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        kept: &mut Option<P::Kept>,
+    ) -> Taken<P::Output, L, E, K::Value>
+    where
+        P: Replay<R, Sent = Req> + RequestContext<Req> + Levels<T, L, K>,
+        K: Keeping,
+    {
+        let rung = env.rung(place)?;
+        if place == 0 && env.is_layered {
+            return Some(Step::Primary);
+        }
+        match &rung.asks {
+            Ask::Wrapped => Some(Step::Primary),
+            Ask::Value(make) => {
+                let by = self.by(rung.level, place, None);
+                env.shared.served(&by, None);
+                Some(Step::Served(env.protocol.lower(make()), by))
+            }
+            Ask::Cache(_) => self.look(env, rung, place),
+            Ask::Call(call) => {
+                let request = kept.as_mut().and_then(|kept| env.protocol.replay(kept));
+                let Some(mut request) = request else {
+                    self.fail(env, place, Outcome::NotReplayable, None);
+                    return None;
+                };
+                let taken = Permits::take(rung.slots.as_ref(), &rung.gates, &mut request);
+                let permits = self.admit(env, place, taken)?;
+                let work = Work::Call(call.call(self.told(env, request)));
+                Some(Step::Running(Running::new(place, work, permits)))
+            }
+        }
+    }
+
+    fn look<P, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        rung: &Rung<Req, L, E, K::Value>,
+        place: u8,
+    ) -> Taken<P::Output, L, E, K::Value>
+    where
+        P: Levels<T, L, K>,
+        K: Keeping,
+    {
+        let Some(shelf) = env.shelf(place) else {
+            self.fail(env, place, Outcome::Missing, None);
+            return None;
+        };
+        match shelf.look(Instant::now()) {
+            Look::Now(Some(found)) => Some(self.found(env, place, found)),
+            Look::Now(None) => {
+                self.fail(env, place, Outcome::Missing, None);
+                None
+            }
+            Look::Later(look) => {
+                // A cache is asked for a key: there is no request for a gate to see.
+                let taken = Permits::take::<()>(rung.slots.as_ref(), &[], &mut ());
+                let permits = self.admit(env, place, taken)?;
+                Some(Step::Running(Running::new(
+                    place,
+                    Work::Look(look),
+                    permits,
+                )))
+            }
+        }
+    }
+
+    /// Serves what was kept.
+    pub(crate) fn found<P, Req, L, K>(
+        &self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        found: Found<K::Value>,
+    ) -> Step<P::Output, L, E, K::Value>
+    where
+        P: Levels<T, L, K>,
+        K: Keeping,
+    {
+        let level = env.rung(place).map_or(Level::LocalCache, |rung| rung.level);
+        let by = self.by(level, place, Some((found.age, found.fresh)));
+        env.shared.served(&by, self.now());
+        Step::Served(env.protocol.restore(found.value), by)
+    }
+
+    /// Starts the time of a level that has taken what it needs; or takes in that it could not.
+    fn admit<P, Req, L, K: Keeping>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        taken: Result<Permits, Option<Rejected>>,
+    ) -> Option<Permits> {
+        let rejected = match taken {
+            Ok(permits) => {
+                let now = Instant::now();
+                let start = || env.shared.times(now, None);
+                let own = env.rung(place).and_then(|rung| rung.time);
+                let times = self.times.get_or_insert_with(start);
+                times.ask(now, self.walk, own);
+                if times.due > now {
+                    return Some(permits);
+                }
+                Rejected::new(Reason::TimedOut, env.shared.name)
+            }
+            Err(rejected) => {
+                let own = || Rejected::new(Reason::Overloaded, env.shared.name);
+                rejected.unwrap_or_else(own)
+            }
+        };
+        let outcome = Outcome::Refused(rejected.reason());
+        self.fail(env, place, outcome, Some(Cause::Refused(rejected)));
+        None
+    }
+
+    /// Lets a request know how long its answer is waited for.
+    fn told<P, Req, L, K: Keeping>(&self, env: &Env<'_, P, Req, L, E, K>, mut request: Req) -> Req
+    where
+        P: RequestContext<Req>,
+    {
+        if let Some(times) = &self.times {
+            tell(env.protocol, &mut request, times, env.shared.announces);
+        }
+        request
+    }
+}

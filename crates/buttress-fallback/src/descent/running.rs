@@ -1,0 +1,152 @@
+//! A level that is waited for.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use buttress_core::{Classify, Keeping, Level, Outcome, Verdict};
+use buttress_sync::Mutex;
+use buttress_timer::Timer;
+
+use super::{Descent, Step, Taken, outcome, put_down};
+use crate::cache::Found;
+use crate::course::{Env, Judged, Speaks};
+use crate::gate::Permits;
+use crate::source::BoxFuture;
+
+/// A level below the primary that is asked now.
+pub(crate) struct Running<L, E, V> {
+    place: u8,
+    // The order matters: the work ends before what it has taken is given back. The lock makes the future `Sync`; nobody waits for it.
+    work: Mutex<Work<L, E, V>>,
+    permits: Permits,
+}
+
+pub(super) enum Work<L, E, V> {
+    Call(BoxFuture<Result<L, E>>),
+    Look(BoxFuture<Result<Option<Found<V>>, ()>>),
+}
+
+/// What a level has come back with.
+enum Came<L, E, V> {
+    Call(Result<L, E>),
+    Look(Result<Option<Found<V>>, ()>),
+}
+
+impl<L, E, V> Running<L, E, V> {
+    pub(super) fn new(place: u8, work: Work<L, E, V>, permits: Permits) -> Self {
+        Self {
+            place,
+            work: Mutex::new(work),
+            permits,
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Came<L, E, V>> {
+        match &mut *self.work.lock() {
+            Work::Call(call) => Poll::Ready(Came::Call(ready!(call.as_mut().poll(cx)))),
+            Work::Look(look) => Poll::Ready(Came::Look(ready!(look.as_mut().poll(cx)))),
+        }
+    }
+}
+
+impl<T, E> Descent<T, E> {
+    /// Waits for a level, as long as it may take. Ready with nothing when the next is to be asked.
+    pub(crate) fn poll_running<P, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        running: &mut Option<Running<L, E, K::Value>>,
+        timer: Pin<&mut Timer>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Taken<P::Output, L, E, K::Value>>
+    where
+        P: Speaks<Req, T, L, E, K>,
+        K: Keeping,
+    {
+        let Some(asked) = running else {
+            return Poll::Ready(None);
+        };
+        let place = asked.place;
+        match (asked.poll(cx), running.take()) {
+            (Poll::Ready(came), Some(asked)) => Poll::Ready(self.came(env, asked, came, cx)),
+            (_, asked) => {
+                *running = asked;
+                if let Some(times) = &self.times {
+                    ready!(timer.poll_until(times.due, cx));
+                }
+                // The work ends before anybody hears of it.
+                *running = None;
+                self.is_late(env, place);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// Takes in what a level has come back with. Nothing when the next is to be asked.
+    fn came<P, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        running: Running<L, E, K::Value>,
+        came: Came<L, E, K::Value>,
+        cx: &mut Context<'_>,
+    ) -> Taken<P::Output, L, E, K::Value>
+    where
+        P: Speaks<Req, T, L, E, K>,
+        K: Keeping,
+    {
+        let Running {
+            place,
+            work,
+            mut permits,
+        } = running;
+        drop(work);
+        let result = match came {
+            Came::Call(result) => result,
+            Came::Look(Ok(Some(found))) => return Some(self.found(env, place, found)),
+            Came::Look(looked) => {
+                let outcome = looked.map_or(Outcome::Failed, |_| Outcome::Missing);
+                self.fail(env, place, outcome, None);
+                return None;
+            }
+        };
+        let verdict = Classify::<L, E>::classify(env.protocol, result.as_ref());
+        permits.settle(verdict);
+        let judged = env.judge(result.as_ref(), verdict);
+        if !judged.moves_on {
+            return Some(self.serve(env, place, &judged, result));
+        }
+        let cause = put_down(env.protocol, result, cx);
+        self.fail(env, place, outcome(&judged), Some(cause));
+        None
+    }
+
+    /// A level has answered, or failed in a way that is not moved on from.
+    fn serve<P, Req, L, K>(
+        &self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        judged: &Judged,
+        result: Result<L, E>,
+    ) -> Step<P::Output, L, E, K::Value>
+    where
+        P: Speaks<Req, T, L, E, K>,
+        K: Keeping,
+    {
+        let level = env.rung(place).map_or(Level::Backup, |rung| rung.level);
+        match result {
+            Err(error) => Step::Failed(place, outcome(judged), error),
+            Ok(answer) => {
+                let by = self.by(level, place, None);
+                let is_good = judged.verdict == Verdict::Success;
+                env.shared.served(&by, self.now().filter(|_| is_good));
+                let is_full = is_good && !env.protocol.is_degraded(&answer);
+                let answer = env.protocol.lower(answer);
+                let answer = if is_full {
+                    env.keep::<T>(level, answer)
+                } else {
+                    answer
+                };
+                Step::Served(answer, by)
+            }
+        }
+    }
+}

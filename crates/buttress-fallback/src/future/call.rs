@@ -1,0 +1,249 @@
+//! What of a call outlasts the levels that it asks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use buttress_core::{Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, Verdict};
+use buttress_timer::Timer;
+use tower_service::Service;
+
+use crate::course::{Env, Shelves, Speaks};
+use crate::descent::{Descent, Step, outcome, put_down, tell};
+use crate::mark::MarkServed;
+use crate::service::Template;
+
+/// What of a call outlasts its levels: `A` is what the primary answers.
+pub(crate) struct Call<S, Req, L, A, E, K: Keeping, P, M, Kept> {
+    pub(crate) template: Arc<Template<S, Req, L, E, K, P, M>>,
+    pub(crate) kept: Option<Kept>,
+    /// Nothing in a call whose primary has not failed, and of which no time is kept: most calls never have it.
+    pub(crate) descent: Option<Descent<A, E>>,
+    pub(crate) cold: Option<Box<Cold<S, Req, K::Value>>>,
+}
+
+/// What only calls of chains with caches have, and those that go to another level first.
+pub(crate) struct Cold<S, Req, V> {
+    pub(crate) shelves: Shelves<V>,
+    /// The primary, while another level is asked before it.
+    pub(crate) ahead: Option<(S, Req)>,
+}
+
+impl<S, Req, V> Cold<S, Req, V> {
+    pub(crate) const fn of(shelves: Shelves<V>) -> Self {
+        Self {
+            shelves,
+            ahead: None,
+        }
+    }
+}
+
+impl<S, Req, L, A, E, K, P, M, Kept> Call<S, Req, L, A, E, K, P, M, Kept>
+where
+    E: Rejectable,
+    K: Keeping,
+{
+    pub(crate) fn env(&self) -> Env<'_, P, Req, L, E, K> {
+        env(&self.template, self.cold.as_deref())
+    }
+}
+
+fn env<'a, S, Req, L, E, K, P, M>(
+    template: &'a Template<S, Req, L, E, K, P, M>,
+    cold: Option<&'a Cold<S, Req, K::Value>>,
+) -> Env<'a, P, Req, L, E, K>
+where
+    E: Rejectable,
+    K: Keeping,
+{
+    Env {
+        shared: &template.chain.0,
+        protocol: &template.protocol,
+        shelves: cold.map_or(&[], |cold| &cold.shelves),
+        refusal: E::rejection,
+        is_layered: true,
+    }
+}
+
+impl<S, Req, L, A, E, K, P, M, Kept> Call<S, Req, L, A, E, K, P, M, Kept>
+where
+    S: Service<Req, Response = A, Error = E>,
+    E: Rejectable,
+    K: Keeping,
+    P: Speaks<Req, A, L, E, K>,
+{
+    fn descent(&mut self) -> &mut Descent<A, E> {
+        let shared = &self.template.chain.0;
+        self.descent.get_or_insert_with(|| {
+            let mut descent = Descent::new(shared.walk(), None);
+            descent.walk.ask(0);
+            descent
+        })
+    }
+
+    /// Waits until the primary has had its time, which begins with the first wait.
+    pub(super) fn poll_time(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<()> {
+        let template = Arc::clone(&self.template);
+        let descent = self.descent();
+        if descent.times.is_none() {
+            descent.start(&template.chain.0, None);
+            descent.ask_primary(&template.chain.0);
+        }
+        match &descent.times {
+            Some(times) => timer.poll_until(times.due, cx),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(super) fn is_late(&mut self) {
+        self.descent();
+        let env = env(&self.template, self.cold.as_deref());
+        if let Some(descent) = &mut self.descent {
+            descent.is_late(&env, 0);
+        }
+    }
+
+    /// The primary, which has its turn after another level, and what it is asked.
+    pub(super) fn ahead(&mut self) -> Option<(S, Req)> {
+        let (service, mut request) = self.cold.as_mut()?.ahead.take()?;
+        let shared = &self.template.chain.0;
+        let descent = self.descent.as_mut()?;
+        descent.ask_primary(shared);
+        if let Some(times) = &descent.times {
+            tell(
+                &self.template.protocol,
+                &mut request,
+                times,
+                shared.announces,
+            );
+        }
+        Some((service, request))
+    }
+
+    /// Judges how the primary has ended, and takes it in.
+    pub(super) fn judged<R>(&mut self, result: Result<A, E>) -> Option<Result<P::Output, E>>
+    where
+        P: Replay<R, Kept = Kept>,
+    {
+        let protocol = &self.template.protocol;
+        let verdict = Classify::<A, E>::classify(protocol, result.as_ref());
+        self.ended::<R>(result, verdict)
+    }
+
+    /// Takes in how the primary has ended. Nothing when the next level is to be asked.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn ended<R>(
+        &mut self,
+        result: Result<A, E>,
+        verdict: Verdict,
+    ) -> Option<Result<P::Output, E>>
+    where
+        P: Replay<R, Kept = Kept>,
+    {
+        self.descent();
+        let env = env(&self.template, self.cold.as_deref());
+        let descent = self.descent.as_mut()?;
+        let judged = env.judge(result.as_ref(), verdict);
+        if judged.moves_on {
+            if let Err(error) = &result {
+                env.shared.show(Level::Primary, error);
+            }
+            descent.fail(&env, 0, outcome(&judged), None);
+            descent.first = Some(result);
+            return None;
+        }
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => return Some(Err(error)),
+        };
+        let is_good = verdict == Verdict::Success;
+        if is_good {
+            env.shared.primary_served();
+        }
+        let is_full = is_good && !env.protocol.is_degraded(&answer);
+        let mut answer = env.protocol.first(answer);
+        if is_full {
+            answer = env.keep::<A>(Level::Primary, answer);
+        }
+        if !descent.trail.as_slice().is_empty() {
+            answer = env.note::<A>(answer, descent.by_primary());
+        }
+        Some(Ok(answer))
+    }
+
+    /// Asks the levels below the primary. Ready with nothing when that has its turn.
+    pub(super) fn below<R>(
+        &mut self,
+        step: &mut Option<Step<P::Output, L, E, K::Value>>,
+        mut timer: Pin<&mut Timer>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<P::Output, E>>>
+    where
+        P: Replay<R, Sent = Req, Kept = Kept>,
+        M: MarkServed<P::Output>,
+    {
+        self.descent();
+        let env = env(&self.template, self.cold.as_deref());
+        let Some(descent) = &mut self.descent else {
+            return Poll::Pending;
+        };
+        loop {
+            let taken = match step.take() {
+                Some(taken) => taken,
+                None => descent.advance::<P, R, Req, L, K>(&env, &mut self.kept),
+            };
+            match taken {
+                Step::Running(running) => {
+                    let mut running = Some(running);
+                    match descent.poll_running(&env, &mut running, timer.as_mut(), cx) {
+                        Poll::Ready(next) => *step = next,
+                        Poll::Pending => {
+                            *step = running.map(Step::Running);
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                Step::Served(answer, by) => {
+                    if let Some(first) = descent.first.take() {
+                        put_down(env.protocol, first, cx);
+                    }
+                    let answer = env.note::<A>(answer, by);
+                    return Poll::Ready(Some(Ok(self.template.mark.mark(answer, &by))));
+                }
+                Step::Failed(place, outcome, error) => {
+                    descent.fail(&env, place, outcome, None);
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Step::Primary => return Poll::Ready(None),
+                Step::Exhausted => return Poll::Ready(Some(exhausted(&env, descent))),
+            }
+        }
+    }
+}
+
+/// What the caller gets where no level has answered: what the primary said, or what the protocol makes of it.
+#[cold]
+fn exhausted<P, Req, A, L, E, K>(
+    env: &Env<'_, P, Req, L, E, K>,
+    descent: &mut Descent<A, E>,
+) -> Result<P::Output, E>
+where
+    E: Rejectable,
+    K: Keeping,
+    P: Speaks<Req, A, L, E, K>,
+{
+    env.shared.tell_exhausted(&descent.trail);
+    let by = descent.by_primary();
+    if let Some(answer) = env.protocol.exhausted(&descent.trail) {
+        return Ok(env.note::<A>(answer, by));
+    }
+    match descent.first.take() {
+        Some(Ok(answer)) => Ok(env.note::<A>(env.protocol.first(answer), by)),
+        Some(Err(error)) => Err(error),
+        None => {
+            let late = || Rejected::new(Reason::TimedOut, env.shared.name);
+            Err(E::reject(descent.cut.unwrap_or_else(late)))
+        }
+    }
+}

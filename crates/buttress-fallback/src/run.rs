@@ -1,0 +1,241 @@
+//! A chain around a plain call, without tower.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+
+use buttress_core::{
+    Classify, Deadline, Keeping, Levels, Name, Plain, Reclassify, Rejectable, Rejected, Replay,
+    ServedBy, Sharing, Tried, Verdict, find_rejection,
+};
+use buttress_timer::Timer;
+use tokio::time::Instant;
+
+use crate::course::Env;
+use crate::descent::{Descent, Step};
+use crate::handle::FallbackChain;
+
+/// An answer, and where it comes from.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Served<T, E> {
+    /// The answer.
+    pub answer: T,
+    /// Which level gave it, and what became of those before.
+    pub by: ServedBy,
+    /// The same with their errors.
+    pub failed: Vec<Failed<E>>,
+}
+
+/// No level has answered, or there was no time for more.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exhausted<E> {
+    /// The chain.
+    pub name: Name,
+    /// What became of each level that was asked, in this order.
+    pub failed: Vec<Failed<E>>,
+}
+
+/// What became of a level that was asked in vain.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failed<E> {
+    /// The level, and how long it took.
+    pub tried: Tried,
+    /// What it said.
+    pub cause: Cause<E>,
+}
+
+/// What a level said that was asked in vain.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause<E> {
+    /// Its error.
+    Error(E),
+    /// An answer that counts as a failure, and is gone.
+    Answer,
+    /// A component of ours refused the call, or the time was over.
+    Refused(Rejected),
+    /// It has nothing for this request, or the request could not be sent again.
+    None,
+}
+
+impl<E: fmt::Display> fmt::Display for Exhausted<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no level of {} has answered", self.name)?;
+        for (number, failed) in self.failed.iter().enumerate() {
+            let comma = if number == 0 { ": " } else { ", " };
+            write!(f, "{comma}{}", failed.tried)?;
+            if let Cause::Error(error) = &failed.cause {
+                write!(f, " ({error})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E: StdError + 'static> StdError for Exhausted<E> {
+    /// That of the first level that had one.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.failed.iter().find_map(|failed| match &failed.cause {
+            Cause::Error(error) => Some(error as &(dyn StdError + 'static)),
+            Cause::Refused(rejected) => Some(rejected as &(dyn StdError + 'static)),
+            Cause::Answer | Cause::None => None,
+        })
+    }
+}
+
+impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
+    /// Asks the levels one after the other, the chain's own [`primary`](crate::FallbackChainBuilder::primary) first.
+    ///
+    /// Every error counts as a failure, save a refusal of ours inside of it; [`run_by`](Self::run_by) takes a classifier.
+    ///
+    /// # Errors
+    /// What every level said that was asked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the call of the level that is asked; no other starts.
+    pub async fn run(&self, request: Req) -> Result<Served<T, E>, Exhausted<E>>
+    where
+        Plain<ByError>: Levels<T, T, K, Output = T>,
+        E: StdError + 'static,
+    {
+        self.run_within(None, ByError, find_in, request).await
+    }
+
+    /// The same, no longer than until the caller's deadline.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); nothing is asked after the deadline.
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn run_before(
+        &self,
+        deadline: Deadline,
+        request: Req,
+    ) -> Result<Served<T, E>, Exhausted<E>>
+    where
+        Plain<ByError>: Levels<T, T, K, Output = T>,
+        E: StdError + 'static,
+    {
+        self.run_within(Some(deadline), ByError, find_in, request)
+            .await
+    }
+
+    /// The same, with a classifier that says what is a failure.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn run_by<C>(&self, classifier: C, request: Req) -> Result<Served<T, E>, Exhausted<E>>
+    where
+        C: Classify<T, E>,
+        E: Rejectable,
+        Plain<C>: Levels<T, T, K, Output = T>,
+    {
+        self.run_within(None, classifier, E::rejection, request)
+            .await
+    }
+
+    async fn run_within<C>(
+        &self,
+        deadline: Option<Deadline>,
+        classifier: C,
+        refusal: fn(&E) -> Option<Rejected>,
+        request: Req,
+    ) -> Result<Served<T, E>, Exhausted<E>>
+    where
+        C: Classify<T, E>,
+        Plain<C>: Levels<T, T, K, Output = T>,
+    {
+        let shared = &*self.0;
+        let protocol = Plain::new().with(classifier);
+        let shelves = shared.shelves(&request, Sharing::WithAll);
+        let env = Env {
+            shared,
+            protocol: &protocol,
+            shelves: &shelves,
+            refusal,
+            is_layered: false,
+        };
+        let times = deadline.map(|deadline| shared.times(Instant::now(), Some(deadline)));
+        let mut descent = Descent::<T, E>::new(shared.walk(), times);
+        descent.failed = Some(Vec::new());
+        let kept = Replay::<Req>::prepare(&protocol, request, &shared.memory).1;
+        let served = walk_down(&env, &mut descent, kept).await;
+        let failed = descent.failed.take().unwrap_or_default();
+        match served {
+            Some((answer, by)) => Ok(Served { answer, by, failed }),
+            None => {
+                shared.tell_exhausted(&descent.trail);
+                let name = shared.name;
+                Err(Exhausted { name, failed })
+            }
+        }
+    }
+}
+
+/// Asks the levels until one answers.
+async fn walk_down<C, Req, T, E, K>(
+    env: &Env<'_, Plain<C>, Req, T, E, K>,
+    descent: &mut Descent<T, E>,
+    mut kept: Option<Req>,
+) -> Option<(T, ServedBy)>
+where
+    Req: Clone,
+    K: Keeping,
+    C: Classify<T, E>,
+    Plain<C>: Levels<T, T, K, Output = T>,
+{
+    let mut next = descent.begin::<_, Req, _, _, _>(env, &mut kept);
+    let mut timer = pin!(Timer::new());
+    loop {
+        let step = match next.take() {
+            Some(step) => step,
+            None => descent.advance::<_, Req, _, _, _>(env, &mut kept),
+        };
+        match step {
+            Step::Served(answer, by) => return Some((answer, by)),
+            Step::Running(running) => {
+                let mut running = Some(running);
+                let wait =
+                    poll_fn(|cx| descent.poll_running(env, &mut running, timer.as_mut(), cx));
+                next = wait.await;
+            }
+            // Without a primary of its own a chain begins below it.
+            Step::Primary => {}
+            Step::Failed(place, outcome, error) => {
+                descent.fail(env, place, outcome, Some(Cause::Error(error)));
+                return None;
+            }
+            Step::Exhausted => return None,
+        }
+    }
+}
+
+fn find_in<E: StdError + 'static>(error: &E) -> Option<Rejected> {
+    find_rejection(error)
+}
+
+/// Judges as [`ByResult`](buttress_core::ByResult) does, but errors need no room for a refusal: for functions.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a classifier without settings is written as its name"
+)]
+pub struct ByError;
+
+impl<T, E: StdError + 'static> Classify<T, E> for ByError {
+    fn classify(&self, result: Result<&T, &E>) -> Verdict {
+        match result.map_err(|error| find_rejection(error)) {
+            Ok(_) => Verdict::Success,
+            Err(None) => Verdict::Failure,
+            Err(Some(rejected)) => rejected.reason().verdict(),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What all clones of a handle share: the levels, the counts, and whoever listens.
+
+use std::time::Duration;
+
+use buttress_core::{
+    Condition, Deadline, Keeping, Level, Listener, Name, Outcome, Reason, Rejected, ReplayMemory,
+    ServedBy, Sharing, Trail, Tried, Verdict,
+};
+use buttress_sync::atomic::{AtomicU64, Ordering};
+use buttress_sync::{Mutex, OncePerSecond, Random, Striped};
+use buttress_timer::nanos;
+use tokio::time::Instant;
+use tracing::Level as Weight;
+
+use crate::cache::CacheLevel;
+use crate::config::{Config, Shelved};
+use crate::course::Shelves;
+use crate::event::Event;
+use crate::gate::{DynGate, Slots};
+use crate::snapshot::{Looks, Snapshot};
+use crate::source::{Asks, Call, Source};
+use crate::state::{Times, Walk};
+
+const TARGET: &str = "buttress::fallback";
+
+pub(crate) struct Shared<Req, T, E, K: Keeping> {
+    pub(crate) name: Name,
+    /// The primary first, whether it is one of ours or the service below a layer.
+    pub(crate) rungs: Vec<Rung<Req, T, E, K::Value>>,
+    pub(crate) memory: ReplayMemory,
+    pub(crate) announces: bool,
+    /// Whether a call does more than to be counted before the primary is asked.
+    pub(crate) has_preamble: bool,
+    moves_on: Box<dyn Fn(Verdict) -> bool + Send + Sync>,
+    total: Duration,
+    exercise: Option<Exercise>,
+    on_error: Option<Box<dyn Fn(Level, &E) + Send + Sync>>,
+    listener: Listener<Event>,
+    pub(crate) start: Instant,
+    /// Answers of the primary, of which nobody reads the clock.
+    primary: Striped<1>,
+    pub(crate) exercised: AtomicU64,
+    pub(crate) exhausted: AtomicU64,
+    logged: OncePerSecond,
+    looks: Mutex<Looks>,
+}
+
+/// A level.
+pub(crate) struct Rung<Req, T, E, V> {
+    pub(crate) level: Level,
+    pub(crate) asks: Ask<Req, T, E, V>,
+    pub(crate) time: Option<Duration>,
+    pub(crate) slots: Option<Slots>,
+    pub(crate) gates: Vec<Box<dyn DynGate<Req>>>,
+    pub(crate) served: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    /// When it last did, in nanoseconds from the start, and one more; 0 when it never did.
+    pub(crate) last: AtomicU64,
+}
+
+pub(crate) enum Ask<Req, T, E, V> {
+    /// The service below the layer.
+    Wrapped,
+    Call(Box<dyn Call<Req, T, E>>),
+    Value(Box<dyn Fn() -> T + Send + Sync>),
+    Cache(Box<dyn CacheLevel<Req, V>>),
+}
+
+/// How often a call goes to another level first, and to which.
+struct Exercise {
+    /// Of 2^64.
+    share: u64,
+    places: Vec<u8>,
+    random: Random,
+}
+
+impl<Req, T, E, V> Rung<Req, T, E, V> {
+    fn new(level: Level, asks: Ask<Req, T, E, V>, time: Option<Duration>) -> Self {
+        Self {
+            level,
+            asks,
+            time,
+            slots: None,
+            gates: Vec::new(),
+            served: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    fn of_source(level: Level, source: Source<Req, T, E>) -> Self {
+        let asks = match source.asks {
+            Asks::Call(call) => Ask::Call(call),
+            Asks::Value(make) => Ask::Value(make),
+        };
+        Self {
+            slots: source.slots,
+            gates: source.gates,
+            ..Self::new(level, asks, source.time)
+        }
+    }
+
+    fn of_cache(shelved: Shelved<Req, V>) -> Self {
+        Self {
+            slots: shelved.slots,
+            ..Self::new(shelved.level, Ask::Cache(shelved.cache), shelved.time)
+        }
+    }
+}
+
+impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
+    pub(crate) fn new(
+        name: Name,
+        sources: Vec<(Level, Source<Req, T, E>)>,
+        caches: Vec<Shelved<Req, K::Value>>,
+        config: Config<E>,
+    ) -> Self {
+        let sources = sources.into_iter();
+        let mut rungs: Vec<_> = sources
+            .map(|(level, source)| Rung::of_source(level, source))
+            .chain(caches.into_iter().map(Rung::of_cache))
+            .collect();
+        if !rungs.iter().any(|rung| rung.level == Level::Primary) {
+            rungs.push(Rung::new(Level::Primary, Ask::Wrapped, None));
+        }
+        // Stable: of one kind they stay in the order given.
+        rungs.sort_by_key(|rung| rung.level);
+        if let (Some(primary), Some(time)) = (rungs.first_mut(), config.primary_time) {
+            primary.time = Some(time);
+        }
+        let exercise = Exercise::new(config.exercise, config.seed, &rungs);
+        let has_cache = rungs.iter().any(|rung| matches!(rung.asks, Ask::Cache(_)));
+        Self {
+            name,
+            looks: Mutex::new(Looks::new(rungs.len())),
+            rungs,
+            memory: ReplayMemory::new(config.body_limit, config.body_memory),
+            announces: config.announce,
+            has_preamble: exercise.is_some() || has_cache,
+            moves_on: config.moves_on,
+            total: config.total,
+            exercise,
+            on_error: config.on_error,
+            listener: config.listener,
+            start: Instant::now(),
+            primary: Striped::new(),
+            exercised: AtomicU64::new(0),
+            exhausted: AtomicU64::new(0),
+            logged: OncePerSecond::default(),
+        }
+    }
+
+    /// All levels, none of which was asked yet.
+    pub(crate) fn walk(&self) -> Walk {
+        Walk::of(u8::try_from(self.rungs.len()).unwrap_or(u8::MAX))
+    }
+
+    /// The time of a call of which nobody has kept any yet, as its primary is asked.
+    pub(crate) fn times(&self, now: Instant, deadline: Option<Deadline>) -> Times {
+        Times::start(now, deadline, self.total)
+    }
+
+    /// How long the primary may take, where that was said.
+    pub(crate) fn primary_time(&self) -> Option<Duration> {
+        self.rungs.first().and_then(|rung| rung.time)
+    }
+
+    /// The place that a call goes to first, if it is one of those that do.
+    pub(crate) fn exercise(&self) -> Option<u8> {
+        let place = self.exercise.as_ref()?.draw()?;
+        self.exercised.fetch_add(1, Ordering::Relaxed);
+        Some(place)
+    }
+
+    /// Where the answer to a request is kept.
+    pub(crate) fn shelves(&self, request: &Req, sharing: Sharing) -> Shelves<K::Value> {
+        let shelf = |(place, rung): (u8, &Rung<Req, T, E, K::Value>)| match &rung.asks {
+            Ask::Cache(cache) => Some((place, cache.shelf(request, sharing)?)),
+            _ => None,
+        };
+        (0..).zip(&self.rungs).filter_map(shelf).collect()
+    }
+
+    pub(crate) fn moves_on(&self, verdict: Verdict, refusal: Option<Rejected>) -> bool {
+        match (verdict, refusal.map(|rejected| rejected.reason())) {
+            // Nobody waits any more, and the caller's other call has the key.
+            (_, Some(Reason::DeadlineExceeded | Reason::Conflict)) | (Verdict::Success, None) => {
+                false
+            }
+            (_, Some(_)) => true,
+            (verdict, None) => (self.moves_on)(verdict),
+        }
+    }
+
+    /// The primary has answered.
+    #[inline(always)]
+    pub(crate) fn primary_served(&self) {
+        self.primary.add(0);
+    }
+
+    /// How often it has.
+    pub(crate) fn primary_count(&self) -> u64 {
+        self.primary.sums().into_iter().sum()
+    }
+
+    /// A level below the primary has answered, when somebody looked.
+    pub(crate) fn served(&self, by: &ServedBy, now: Option<Instant>) {
+        if let Some(rung) = self.rungs.get(usize::from(by.place)) {
+            rung.served.fetch_add(1, Ordering::Relaxed);
+            if let Some(now) = now {
+                let since = now.saturating_duration_since(self.start);
+                let since = nanos(since).saturating_add(1);
+                rung.last.fetch_max(since, Ordering::Relaxed);
+            }
+        }
+        if tracing::enabled!(target: TARGET, Weight::DEBUG) {
+            tracing::debug!(target: TARGET, name = %self.name, level = %by.level, errors = %by.errors, "served by");
+        }
+        if self.listener.is_there() {
+            self.listener.tell(&Event::Served { by: *by });
+        }
+    }
+
+    /// A level was asked in vain.
+    pub(crate) fn failed(&self, place: u8, outcome: Outcome, took: Duration) -> Option<Tried> {
+        let rung = self.rungs.get(usize::from(place))?;
+        rung.failed.fetch_add(1, Ordering::Relaxed);
+        let tried = Tried::new(rung.level, place, outcome, took);
+        if self.listener.is_there() {
+            self.listener.tell(&Event::Failed { tried });
+        }
+        Some(tried)
+    }
+
+    pub(crate) fn show(&self, level: Level, error: &E) {
+        if let Some(look) = &self.on_error {
+            look(level, error);
+        }
+    }
+
+    #[cold]
+    pub(crate) fn tell_exhausted(&self, trail: &Trail) {
+        self.exhausted.fetch_add(1, Ordering::Relaxed);
+        if tracing::enabled!(target: TARGET, Weight::WARN) {
+            let now = Instant::now().saturating_duration_since(self.start);
+            if let Some(calls) = self.logged.take(nanos(now)) {
+                tracing::warn!(target: TARGET, name = %self.name, calls, errors = %trail, "no level has answered");
+            }
+        }
+        self.listener.tell(&Event::Exhausted { trail: *trail });
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let now = Instant::now();
+        Snapshot::of(self, now, &mut self.looks.lock())
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        self.snapshot();
+        self.looks.lock().condition()
+    }
+}
+
+impl Exercise {
+    /// Those levels take part that are called: a value and a cache in this process always work.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share from 0 to 1, of all numbers"
+    )]
+    fn new<Req, T, E, V>(
+        share: f64,
+        seed: Option<u64>,
+        rungs: &[Rung<Req, T, E, V>],
+    ) -> Option<Self> {
+        let is_called = |rung: &Rung<Req, T, E, V>| {
+            rung.level != Level::Primary
+                && (matches!(rung.asks, Ask::Call(_)) || rung.level == Level::DistributedCache)
+        };
+        let places = (0..).zip(rungs);
+        let places = places.filter_map(|(place, rung)| is_called(rung).then_some(place));
+        let places: Vec<u8> = places.collect();
+        (share > 0.0 && !places.is_empty()).then(|| Self {
+            share: (share * u64::MAX as f64) as u64,
+            places,
+            random: seed.map_or_else(Random::from_entropy, Random::seeded),
+        })
+    }
+
+    fn draw(&self) -> Option<u8> {
+        let drawn = self.random.next_u64();
+        if drawn > self.share {
+            return None;
+        }
+        let which = self.random.next_u64() % self.places.len().max(1) as u64;
+        let which = usize::try_from(which).unwrap_or_default();
+        self.places.get(which).copied()
+    }
+}

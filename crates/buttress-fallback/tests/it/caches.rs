@@ -1,0 +1,337 @@
+//! What caches keep, for whom, and what they never do.
+
+use std::error::Error;
+use std::future::{Pending, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use buttress_core::{Level, Outcome, Verdict, by};
+use buttress_fallback::{
+    DistributedCache, DistributedCacheLevel, FallbackChain, InMemory, LocalCache, Source,
+};
+use buttress_sync::Mutex;
+use tokio::time::sleep;
+use tokio_test::{assert_pending, task};
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::support::{Answer, Does, Failure, judge, level, play};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a request asks, and for whom.
+#[derive(Clone, Copy)]
+struct Find {
+    tenant: Option<u32>,
+    key: u32,
+}
+
+/// Does what it is told at the moment.
+#[derive(Clone)]
+struct Told(Arc<Mutex<Does>>);
+
+impl Told {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Does::Answers)))
+    }
+
+    fn to(&self, does: Does) {
+        *self.0.lock() = does;
+    }
+
+    /// Answers with the request itself.
+    fn source(&self) -> Source<Find, (u32, Option<u32>), Failure> {
+        let told = self.clone();
+        Source::function(move |find: Find| {
+            let does = *told.0.lock();
+            async move { play(0, does).await.map(|_| (find.key, find.tenant)) }
+        })
+    }
+}
+
+fn find(key: u32) -> Find {
+    Find { tenant: None, key }
+}
+
+fn by_key(find: &Find) -> Option<u32> {
+    (find.key < 100).then_some(find.key)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_outlives_its_primary_until_it_is_stale() {
+    let told = Told::new();
+    let chain = FallbackChain::builder("cached")
+        .primary(told.source())
+        .local_cache(LocalCache::keyed(by_key).stale_for(10 * SECOND))
+        .build();
+    chain.run(find(1)).await.unwrap();
+    told.to(Does::Fails);
+    sleep(3 * SECOND).await;
+    let served = chain.run(find(1)).await.unwrap();
+    assert_eq!(served.answer, (1, None));
+    assert_eq!(
+        (served.by.level, served.by.degraded),
+        (Level::LocalCache, true)
+    );
+    assert_eq!(served.by.age, Some(3 * SECOND));
+    // Of another key, and of a request without one, nothing is kept.
+    for key in [2, 100] {
+        let exhausted = chain.run(find(key)).await.unwrap_err();
+        assert_eq!(exhausted.failed[1].tried.outcome(), Outcome::Missing);
+    }
+    sleep(7 * SECOND).await;
+    assert!(chain.run(find(1)).await.is_err());
+    let cache = &chain.snapshot().levels[1];
+    assert_eq!((cache.served, cache.failed, cache.entries), (1, 3, 1));
+}
+
+// proves: FC-3
+#[tokio::test(start_paused = true)]
+async fn no_failure_is_ever_kept() {
+    for does in crate::support::EVERYTHING {
+        let (fails, calls) = (Arc::new(AtomicU32::new(0)), Arc::default());
+        let told = Arc::clone(&fails);
+        let chain = FallbackChain::builder("poisoned")
+            .primary(Source::function(move |_: u32| {
+                let first = told.fetch_add(1, SeqCst) == 0;
+                play(0, if first { does } else { Does::Fails })
+            }))
+            .replica(level(1, Does::Fails, &calls))
+            .local_cache(LocalCache::keyed(|key: &u32| Some(*key)))
+            .build();
+        let _ = chain.run_by(by(judge), 1).await;
+        let kept = chain.snapshot().levels[2].entries;
+        assert_eq!(kept, usize::from(does == Does::Answers), "{does:?}");
+        let served = chain.run_by(by(judge), 1).await;
+        assert_eq!(served.is_ok(), does == Does::Answers, "{does:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_below_is_not_kept_unless_replicas_may_be() {
+    for keeps in [false, true] {
+        let calls = Arc::default();
+        let cache = LocalCache::keyed(|key: &u32| Some(*key));
+        let cache = if keeps { cache.keep_replicas() } else { cache };
+        let chain = FallbackChain::builder("degraded")
+            .primary(level(0, Does::Fails, &calls))
+            .replica(level(1, Does::Answers, &calls))
+            .local_cache(cache)
+            .backup(level(2, Does::Answers, &calls))
+            .build();
+        chain.run(1).await.unwrap();
+        assert_eq!(chain.snapshot().levels[2].entries, usize::from(keeps));
+    }
+    // Nor is a backup's, or a default.
+    let calls = Arc::default();
+    let chain = FallbackChain::builder("degraded")
+        .primary(level(0, Does::Fails, &calls))
+        .local_cache(LocalCache::keyed(|key: &u32| Some(*key)).keep_replicas())
+        .backup(level(2, Does::Answers, &calls))
+        .build();
+    chain.run(1).await.unwrap();
+    assert_eq!(chain.snapshot().levels[1].entries, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_never_meet() {
+    let told = Told::new();
+    let chain = FallbackChain::builder("tenants")
+        .primary(told.source())
+        .distributed_cache(
+            DistributedCacheLevel::keyed(InMemory::new(10, 1000, 60 * SECOND), by_key)
+                .tenant(|find: &Find| find.tenant),
+        )
+        .local_cache(LocalCache::keyed(by_key).tenant(|find: &Find| find.tenant))
+        .build();
+    let tenants = [Some(1), Some(2), None];
+    for tenant in tenants {
+        chain.run(Find { tenant, key: 7 }).await.unwrap();
+    }
+    told.to(Does::Fails);
+    for tenant in [Some(1), Some(2)] {
+        let served = chain.run(Find { tenant, key: 7 }).await.unwrap();
+        assert_eq!(served.answer, (7, tenant), "its own");
+    }
+    for tenant in [Some(3), None] {
+        assert!(
+            chain.run(Find { tenant, key: 7 }).await.is_err(),
+            "nobody else's"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_bounded() {
+    let told = Told::new();
+    let chain = FallbackChain::builder("bounded")
+        .primary(told.source())
+        .local_cache(
+            LocalCache::keyed(by_key)
+                .entries(50)
+                .bytes(30)
+                .weigh(|answer: &(u32, Option<u32>)| if answer.0 == 99 { 31 } else { 1 }),
+        )
+        .build();
+    for key in 0..100 {
+        chain.run(find(key)).await.unwrap();
+        let cache = &chain.snapshot().levels[1];
+        assert!(cache.entries <= 30 && cache.bytes <= 30);
+    }
+    told.to(Does::Fails);
+    // The last is too large, the thirty before it are there.
+    let mut there = Vec::new();
+    for key in 0..100 {
+        if chain.run(find(key)).await.is_ok() {
+            there.push(key);
+        }
+    }
+    assert_eq!(there, (69..99).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_fresh_is_not_asked_for_and_one_is_sent_for_what_is_not() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    // Answers with the number of the call, after a second.
+    let primary = service_fn(move |_: u32| {
+        let call = counted.fetch_add(1, SeqCst);
+        async move {
+            sleep(SECOND).await;
+            Ok::<_, Failure>(call)
+        }
+    });
+    let cache = LocalCache::keyed(|key: &u32| Some(*key))
+        .fresh_for(10 * SECOND)
+        .stale_for(60 * SECOND);
+    let chain = FallbackChain::builder("fresh").local_cache(cache).build();
+    let stack = chain.layer().layer(primary);
+    let call = || stack.clone().oneshot(1);
+    assert_eq!(call().await.unwrap(), 0);
+    sleep(9 * SECOND).await;
+    assert_eq!((call().await.unwrap(), calls.load(SeqCst)), (0, 1), "fresh");
+    sleep(SECOND).await;
+    // One asks, and the others need not wait for it.
+    let mut sent = task::spawn(call());
+    assert_pending!(sent.poll());
+    assert_eq!((call().await.unwrap(), call().await.unwrap()), (0, 0));
+    assert_eq!(calls.load(SeqCst), 2);
+    // It gives up: another is sent.
+    drop(sent);
+    let mut sent = task::spawn(call());
+    assert_pending!(sent.poll());
+    assert_eq!((call().await.unwrap(), calls.load(SeqCst)), (0, 3));
+    sleep(SECOND).await;
+    assert!(matches!(sent.poll(), std::task::Poll::Ready(Ok(2))));
+    assert_eq!(
+        (call().await.unwrap(), calls.load(SeqCst)),
+        (2, 3),
+        "fresh again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn fresh_answers_are_no_degraded_ones() {
+    let told = Told::new();
+    let cache = LocalCache::keyed(by_key).fresh_for(10 * SECOND);
+    let chain = FallbackChain::builder("fresh")
+        .primary(told.source())
+        .local_cache(cache)
+        .build();
+    chain.run(find(1)).await.unwrap();
+    sleep(SECOND).await;
+    let served = chain.run(find(1)).await.unwrap();
+    assert_eq!(
+        (served.by.level, served.by.degraded, served.by.age),
+        (Level::LocalCache, false, Some(SECOND))
+    );
+    told.to(Does::Fails);
+    sleep(10 * SECOND).await;
+    let served = chain.run(find(1)).await.unwrap();
+    assert!(served.by.degraded && served.failed.len() == 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn chains_share_what_a_distributed_cache_keeps() {
+    let shared = InMemory::new(10, 1000, 60 * SECOND);
+    let chain = |told: &Told| {
+        let cache = DistributedCacheLevel::keyed(shared.clone(), by_key).stale_for(20 * SECOND);
+        FallbackChain::builder("shared")
+            .primary(told.source())
+            .distributed_cache(cache)
+            .build()
+    };
+    let (well, ill) = (Told::new(), Told::new());
+    ill.to(Does::Fails);
+    chain(&well).run(find(1)).await.unwrap();
+    assert_eq!(shared.size().0, 1);
+    sleep(5 * SECOND).await;
+    let served = chain(&ill).run(find(1)).await.unwrap();
+    assert_eq!(
+        (served.by.level, served.by.age),
+        (Level::DistributedCache, Some(5 * SECOND))
+    );
+    sleep(15 * SECOND).await;
+    assert!(
+        chain(&ill).run(find(1)).await.is_err(),
+        "older than this chain takes"
+    );
+}
+
+/// A cache that is down, or hangs.
+struct Broken;
+
+impl DistributedCache<u32, Answer> for Broken {
+    type Get = std::future::Ready<Result<Option<(Answer, Duration)>, Box<dyn Error + Send + Sync>>>;
+
+    fn get(&self, _: &u32) -> Self::Get {
+        std::future::ready(Err("connection refused".into()))
+    }
+
+    fn put(&self, _: &u32, _: Answer, _: usize, _: Duration) {}
+}
+
+struct Hanging;
+
+impl DistributedCache<u32, Answer> for Hanging {
+    type Get = Pending<Result<Option<(Answer, Duration)>, Box<dyn Error + Send + Sync>>>;
+
+    fn get(&self, _: &u32) -> Self::Get {
+        pending()
+    }
+
+    fn put(&self, _: &u32, _: Answer, _: usize, _: Duration) {}
+}
+
+// proves: FC-5
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_cannot_be_asked_is_passed_over_in_its_time() {
+    let calls = Arc::default();
+    let answer = Answer {
+        place: 9,
+        verdict: Verdict::Success,
+    };
+    let builder = || {
+        FallbackChain::builder("broken")
+            .primary(level::<u32>(0, Does::Fails, &calls))
+            .default_value(answer)
+    };
+    let key = |key: &u32| Some(*key);
+    let chain = builder()
+        .distributed_cache(DistributedCacheLevel::keyed(Broken, key))
+        .build();
+    let served = chain.run(1).await.unwrap();
+    assert_eq!(served.by.errors.as_slice()[1].outcome(), Outcome::Failed);
+    let hanging = DistributedCacheLevel::keyed(Hanging, key)
+        .time(SECOND)
+        .limit(1);
+    let chain = builder().distributed_cache(hanging).build();
+    let mut first = task::spawn(chain.run(1));
+    assert_pending!(first.poll());
+    let outcome = |served: buttress_fallback::Served<Answer, Failure>| {
+        served.by.errors.as_slice()[1].outcome().as_str()
+    };
+    assert_eq!(outcome(chain.run(1).await.unwrap()), "overloaded");
+    sleep(SECOND).await;
+    assert_eq!(outcome(first.await.unwrap()), "timed-out");
+}

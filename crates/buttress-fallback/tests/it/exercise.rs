@@ -1,0 +1,85 @@
+//! Calls that go to another level first, so that it is known to work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use buttress_core::{Level, Outcome};
+use buttress_fallback::{FallbackChain, Source};
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::support::{Does, Failure, level, play};
+
+// proves: FC-6
+#[tokio::test]
+async fn a_share_of_calls_goes_to_each_level_that_is_called() {
+    const CALLS: u32 = 100_000;
+    let counts: [Arc<AtomicU32>; 4] = Default::default();
+    let chain = FallbackChain::builder("exercised")
+        .primary(level::<u32>(0, Does::Answers, &counts[0]).unlimited())
+        .replica(level(1, Does::Answers, &counts[1]))
+        .backup(level(2, Does::Answers, &counts[2]))
+        .default(Source::value(play(3, Does::Answers).await.unwrap()))
+        .exercise(0.02)
+        .seed(7)
+        .build();
+    for call in 0..CALLS {
+        let served = chain.run(call).await.unwrap();
+        assert_eq!(served.by.degraded, served.by.place > 0);
+    }
+    // Binomial: 3 sigma of 2 % of so many, and of half of them.
+    let [primary, replica, backup, default] = counts.map(|count| count.load(SeqCst));
+    let exercised = replica + backup;
+    println!("{primary} {replica} {backup}");
+    assert!(exercised.abs_diff(2000) < 3 * 44, "{exercised}");
+    assert!(replica.abs_diff(1000) < 3 * 32, "{replica}");
+    assert_eq!((primary + exercised, default), (CALLS, 0));
+    let snapshot = chain.snapshot();
+    assert_eq!(snapshot.exercised, u64::from(exercised));
+    assert!(snapshot.levels[1].last_success.is_some() && snapshot.levels[2].last_success.is_some());
+}
+
+// proves: FC-1, FC-6
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_goes_on_with_the_primary_and_is_not_asked_again() {
+    for (first, second, expected) in [
+        (Does::Answers, Does::Answers, 0),
+        (Does::Fails, Does::Answers, 2),
+    ] {
+        for layered in [false, true] {
+            let counts: [Arc<AtomicU32>; 3] = Default::default();
+            let chain = FallbackChain::builder("exercised")
+                .primary(level::<u32>(0, first, &counts[0]))
+                .replica(level(1, Does::Hangs, &counts[1]))
+                .default(Source::value(play(2, second).await.unwrap()))
+                .exercise(1.0)
+                .build();
+            let answer = if layered {
+                let counted = Arc::clone(&counts[0]);
+                let service = service_fn(move |_: u32| {
+                    counted.fetch_add(1, SeqCst);
+                    play(0, first)
+                });
+                chain.layer().layer(service).oneshot(1).await.unwrap()
+            } else {
+                let served = chain.run(1).await.unwrap();
+                let tried = served.by.errors.as_slice()[0];
+                assert_eq!(tried.level(), Level::Replica);
+                assert!(matches!(tried.outcome(), Outcome::Refused(_)));
+                served.answer
+            };
+            assert_eq!(answer.place, expected);
+            let asked = counts.each_ref().map(|count| count.load(SeqCst));
+            assert_eq!(asked, [1, 1, 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chain_with_nothing_to_exercise_exercises_nothing() {
+    let chain = FallbackChain::<u32, u32, Failure>::builder("exercised")
+        .default_value(0)
+        .exercise(1.0)
+        .build();
+    chain.run(1).await.unwrap();
+    assert_eq!(chain.snapshot().exercised, 0);
+}

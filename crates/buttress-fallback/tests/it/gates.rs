@@ -1,0 +1,125 @@
+//! What limits a level.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_bulkhead::Bulkhead;
+use buttress_circuit_breaker::{CircuitBreaker, State};
+use buttress_core::{Outcome, Reason};
+use buttress_fallback::{FallbackChain, Source};
+use tokio_test::{assert_pending, assert_ready, task};
+
+use crate::support::{Answer, Does, Failure, level};
+
+fn hanging() -> Source<u32, &'static str, Failure> {
+    Source::function(|_| pending())
+}
+
+// proves: FC-5, A-1
+#[tokio::test(start_paused = true)]
+async fn a_level_that_is_full_is_passed_over() {
+    let chain = FallbackChain::builder("limits")
+        .replica(hanging().limit(2))
+        .default_value("default")
+        .build();
+    let mut inside: Vec<_> = (0..2).map(|call| task::spawn(chain.run(call))).collect();
+    for call in &mut inside {
+        assert_pending!(call.poll());
+    }
+    let replica = || chain.snapshot().levels[1].clone();
+    assert_eq!(
+        (replica().active_calls, replica().max_concurrent),
+        (2, Some(2))
+    );
+    let served = assert_ready!(task::spawn(chain.run(3)).poll()).unwrap();
+    assert_eq!(served.answer, "default");
+    let why = served.by.errors.as_slice()[0].outcome();
+    assert_eq!(why, Outcome::Refused(Reason::Overloaded));
+    inside.pop();
+    assert_eq!(replica().active_calls, 1);
+    assert_pending!(task::spawn(chain.run(4)).poll());
+    assert_eq!(
+        replica().active_calls,
+        1,
+        "dropped, it gives its place back"
+    );
+}
+
+// proves: FC-5
+#[tokio::test]
+async fn what_is_called_below_a_primary_has_a_limit_unless_it_is_taken_away() {
+    let calls = Arc::default();
+    let chain = FallbackChain::builder("limits")
+        .primary(level::<u32>(0, Does::Answers, &calls).unlimited())
+        .replica(level(1, Does::Answers, &calls))
+        .backup(level(2, Does::Answers, &calls).unlimited())
+        .default_value(Answer {
+            place: 3,
+            verdict: buttress_core::Verdict::Success,
+        })
+        .build();
+    let limits = chain
+        .snapshot()
+        .levels
+        .into_iter()
+        .map(|level| level.max_concurrent);
+    assert_eq!(limits.collect::<Vec<_>>(), [None, Some(100), None, None]);
+}
+
+// proves: A-1
+#[tokio::test]
+async fn gates_of_other_crates_decide_and_hear_of_the_end() {
+    let calls = Arc::default();
+    let breaker = CircuitBreaker::builder("replica")
+        .consecutive_failures(2)
+        .build();
+    let bulkhead = Bulkhead::builder("replica").max_concurrent(1).build();
+    let chain = FallbackChain::builder("gates")
+        .replica(
+            level(1, Does::Fails, &calls)
+                .gate(breaker.clone())
+                .gate(bulkhead.clone()),
+        )
+        .default(level::<u32>(2, Does::Answers, &calls))
+        .build();
+    let outcomes = async || {
+        let served = chain.run(1).await.unwrap();
+        served
+            .by
+            .errors
+            .as_slice()
+            .iter()
+            .map(|tried| tried.outcome())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes().await, [Outcome::Failed]);
+    let slot = bulkhead.try_acquire().unwrap();
+    assert_eq!(outcomes().await, [Outcome::Refused(Reason::Overloaded)]);
+    drop(slot);
+    assert_eq!(
+        breaker.snapshot().neutral_count,
+        1,
+        "of the call that the bulkhead refused"
+    );
+    assert_eq!(outcomes().await, [Outcome::Failed]);
+    assert_eq!(breaker.snapshot().state, State::Open);
+    assert_eq!(outcomes().await, [Outcome::Refused(Reason::Unavailable)]);
+    assert_eq!(bulkhead.snapshot().active_calls, 0);
+}
+
+// proves: A-1
+#[tokio::test(start_paused = true)]
+async fn a_gate_gets_its_permit_back_when_the_time_of_the_level_is_over() {
+    let bulkhead = Bulkhead::builder("replica").max_concurrent(1).build();
+    let chain = FallbackChain::builder("gates")
+        .replica(
+            hanging()
+                .gate(bulkhead.clone())
+                .time(Duration::from_secs(1)),
+        )
+        .default_value("default")
+        .build();
+    assert_eq!(chain.run(1).await.unwrap().answer, "default");
+    assert_eq!(bulkhead.snapshot().active_calls, 0);
+}

@@ -1,0 +1,92 @@
+//! What an answer of a fallback chain says over HTTP and gRPC.
+
+use std::fmt::Write;
+
+use buttress_core::{Note, ServedBy, Trail};
+use bytes::Bytes;
+use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::Code;
+use crate::code::GRPC_STATUS;
+use crate::render::GRPC_MESSAGE;
+
+/// The header, and gRPC metadata, of an answer that is less than what was asked for: `true`.
+pub const DEGRADED_MODE_HEADER: HeaderName = HeaderName::from_static("x-degraded-mode");
+
+/// The level that such an answer comes from: `replica`, `distributed-cache`, `local-cache`, `backup` or `default`.
+pub const DEGRADED_LEVEL_HEADER: HeaderName = HeaderName::from_static("x-degraded-level");
+
+/// Writes onto an answer where it comes from: into its extensions, and into its headers what the client is to know.
+pub(crate) fn annotate<B>(answer: &mut Response<B>, note: Note, is_grpc: bool) {
+    let Note::ServedBy(by) = note else { return };
+    answer.extensions_mut().insert(by);
+    let headers = answer.headers_mut();
+    if by.degraded {
+        let level = HeaderValue::from_static(by.level.as_str());
+        // They fail only for a map that is full; in this process the extension says it then.
+        let _ = headers.try_insert(DEGRADED_MODE_HEADER, HeaderValue::from_static("true"));
+        let _ = headers.try_insert(DEGRADED_LEVEL_HEADER, level);
+        if !is_grpc {
+            let _ = headers.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+    if let Some(age) = by.age {
+        let _ = headers.try_insert(AGE, age.as_secs().into());
+    }
+}
+
+/// Whether an answer says of itself that it is no full one: that of a chain further in, or of another service's.
+pub(crate) fn is_degraded<B>(answer: &Response<B>) -> bool {
+    let by = answer.extensions().get::<ServedBy>();
+    let mode = answer.headers().get(DEGRADED_MODE_HEADER);
+    by.is_some_and(|by| by.degraded)
+        || mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// Says that no level has answered, and why: a problem in JSON (RFC 9457). Never what a level answered.
+pub(crate) fn problem(trail: &Trail) -> Response<Bytes> {
+    let mut levels = String::new();
+    for (number, tried) in trail.as_slice().iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        let (level, reason) = (tried.level(), tried.outcome().as_str());
+        let took = tried.took().as_millis();
+        // Every string in it is one of ours and needs no escaping. Writing into a string does not fail.
+        let _ = write!(
+            levels,
+            r#"{comma}{{"level":"{level}","reason":"{reason}","took_ms":{took}}}"#
+        );
+    }
+    let body = format!(
+        r#"{{"type":"about:blank","title":"Service Unavailable","status":503,"reason":"unavailable","levels":[{levels}]}}"#
+    );
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let json = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// The same as a gRPC status, in a head without a body.
+pub(crate) fn status(trail: &Trail) -> Response<Bytes> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, Code::Unavailable.into());
+    let mut message = String::from("no level has answered");
+    for (number, tried) in trail.as_slice().iter().enumerate() {
+        let comma = if number == 0 { ": " } else { ", " };
+        let _ = write!(
+            message,
+            "{comma}{} {}",
+            tried.level(),
+            tried.outcome().as_str()
+        );
+    }
+    // Letters, hyphens, colons, commas and spaces: percent-encoded as they are.
+    if let Ok(message) = HeaderValue::try_from(message) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    let mut response = Response::new(Bytes::new());
+    *response.headers_mut() = headers;
+    response
+}
