@@ -61,7 +61,7 @@ impl Handles {
     /// One slot, breakers that are half-open for good with a place for one probe, and more units than are asked for.
     fn for_one_call() -> Self {
         let handles = Self::of(
-            Rate::per_hour(1).burst(1_000_000),
+            Rate::per_hour(1_000).burst(1_000_000),
             500,
             || {
                 let builder = CircuitBreaker::builder("one-call").consecutive_failures(1);

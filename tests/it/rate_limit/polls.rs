@@ -164,6 +164,8 @@ async fn nobody_in_line_is_polled_because_of_somebody_else() {
     assert!((95..=101).contains(&admitted), "{admitted}");
     assert!(polls <= 1001 + 2 * admitted, "{polls} polls of {admitted}");
     drop(waiting);
+    // Tasks that are aborted end when their turn comes.
+    sleep(MS).await;
     assert_eq!(meter.limit.snapshot().waiting, 0);
 }
 
@@ -199,7 +201,7 @@ fn exhaust_the_budget(cx: &mut Context<'_>) {
 // proves: A-7
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_calls_in_one_poll_all_get_in_while_there_are_units() {
-    let rate = Rate::per_hour(1).burst(10_000);
+    let rate = Rate::per_hour(100).burst(10_000);
     let limit = RateLimit::builder("crowd").token_bucket(rate).build();
     let mut calls: Vec<_> = (0..CROWD)
         .map(|_| Box::pin(service(&limit).oneshot(())))
@@ -233,5 +235,7 @@ async fn ten_thousand_calls_in_one_task_all_get_their_turn() {
     assert_eq!(admitted.count().await as u64, CROWD - 1);
     let took = start.elapsed();
     assert!(took >= 9_997 * MS && took <= 10_005 * MS, "{took:?}");
-    meter.assert_polled_when_needed(CROWD, 3);
+    // When it came; when the crowd had got a budget, without which no timer can be made; when it joined the others, since whoever is
+    // new there is polled; and when it was its turn.
+    meter.assert_polled_when_needed(CROWD, 4);
 }

@@ -20,7 +20,9 @@ mod loom_tests;
 mod tests;
 
 pub(crate) use self::answers::{LATEST, Level, Wait, clock};
-pub(crate) use self::terms::{MOST_CAPACITY, Terms};
+#[cfg(test)]
+use self::terms::MOST_CAPACITY;
+pub(crate) use self::terms::Terms;
 pub(crate) use self::word::Word;
 
 /// A [`Word`] for many threads, and the terms that its generations stand for.
@@ -151,11 +153,6 @@ impl Bucket {
     /// The terms in force.
     pub(crate) fn terms(&self) -> Terms {
         self.read().1
-    }
-
-    /// Whether nothing of it is spent: it cannot be told from a new one.
-    pub(crate) fn is_full(&self, now: Moment) -> bool {
-        self.word().is_full(now)
     }
 
     /// What is left.

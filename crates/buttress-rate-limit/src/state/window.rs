@@ -28,8 +28,10 @@ mod tests;
 use self::head::Head;
 use self::lay::Group;
 pub(crate) use self::receipt::Receipt;
+#[cfg(test)]
+use self::shape::MOST_WIDTH;
 use self::shape::Shape;
-pub(crate) use self::shape::{BUCKETED, MOST_SLOTS, MOST_WIDTH};
+pub(crate) use self::shape::{BUCKETED, MOST_SLOTS};
 use self::slot::{Slot, Turn};
 use super::bucket::{Level, Wait, clock};
 

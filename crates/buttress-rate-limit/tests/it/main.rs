@@ -1,7 +1,6 @@
 //! The rate limit through its public face, on paused time.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "helpers of tests may fail a test"

@@ -242,7 +242,10 @@ impl Trio {
         assert_eq!(level, self.word.level(self.terms, at(self.now)));
         assert_eq!(level.remaining, self.model.remaining());
         assert_eq!(level.clear_after, self.model.missing());
-        assert_eq!(self.bucket.is_full(at(self.now)), self.model.missing() == 0);
+        assert_eq!(
+            self.bucket.word().is_full(at(self.now)),
+            self.model.missing() == 0
+        );
         let turn = self.bucket.turn(u64::from(level.remaining), at(self.now));
         assert!(turn == 0 || self.model.is_in_debt());
     }

@@ -17,8 +17,8 @@ fn a_bucket_admits_its_capacity_refuses_the_next_and_fills_with_time() {
     assert_eq!(bucket.level(at(SECOND)).remaining, 99);
     assert!(bucket.take(99, at(SECOND)).is_ok());
     assert!(bucket.take(1000, at(11 * SECOND)).is_ok());
-    assert!(!bucket.is_full(at(21 * SECOND - 1)));
-    assert!(bucket.is_full(at(21 * SECOND)));
+    assert!(!bucket.word().is_full(at(21 * SECOND - 1)));
+    assert!(bucket.word().is_full(at(21 * SECOND)));
 }
 
 #[test]
