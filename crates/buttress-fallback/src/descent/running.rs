@@ -137,7 +137,8 @@ impl<T, E> Descent<T, E> {
             Ok(answer) => {
                 let by = self.by(level, place, None);
                 let is_good = judged.verdict == Verdict::Success;
-                env.shared.served(&by, self.now().filter(|_| is_good));
+                let now = self.now().filter(|_| is_good);
+                env.shared.served(place, now, || by);
                 let is_full = is_good && !env.protocol.is_degraded(&answer);
                 let answer = env.protocol.lower(answer);
                 let answer = if is_full {
