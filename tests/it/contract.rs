@@ -1,6 +1,7 @@
 //! The contract of tower's services, a drop at every point of a call, and a million calls at random: for each layer alone, and
 //! for pairs of them in either order.
 
+mod fallback;
 mod rates;
 mod subjects;
 mod waiting;

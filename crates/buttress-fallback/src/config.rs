@@ -16,7 +16,7 @@ use crate::source::Source;
 pub(crate) struct Config<E> {
     pub(crate) total: Duration,
     pub(crate) primary_time: Option<Duration>,
-    pub(crate) moves_on: Box<dyn Fn(Verdict) -> bool + Send + Sync>,
+    pub(crate) moves_on: Option<Box<dyn Fn(Verdict) -> bool + Send + Sync>>,
     pub(crate) exercise: f64,
     pub(crate) seed: Option<u64>,
     pub(crate) body_limit: usize,
@@ -45,11 +45,6 @@ pub struct FallbackChainBuilder<Req, T, E, K: Keeping = Uncached> {
     config: Config<E>,
 }
 
-/// The verdicts after which a chain moves on, unless something else is said.
-const fn is_bad(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Failure | Verdict::Overloaded { .. })
-}
-
 impl<Req, T, E> FallbackChainBuilder<Req, T, E> {
     pub(crate) fn new(name: Name) -> Self {
         Self {
@@ -59,7 +54,7 @@ impl<Req, T, E> FallbackChainBuilder<Req, T, E> {
             config: Config {
                 total: Duration::from_secs(60),
                 primary_time: None,
-                moves_on: Box::new(is_bad),
+                moves_on: None,
                 exercise: 0.0,
                 seed: None,
                 body_limit: 64 * 1024,
@@ -190,7 +185,7 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
     /// about, and it is one when it says "no such order". Refusals of ours always go on, but for a deadline that has passed and an
     /// idempotency key in use.
     pub fn moves_on(mut self, moves_on: impl Fn(Verdict) -> bool + Send + Sync + 'static) -> Self {
-        self.config.moves_on = Box::new(moves_on);
+        self.config.moves_on = Some(Box::new(moves_on));
         self
     }
 

@@ -9,7 +9,8 @@ use buttress_core::{
 use tokio::time::Instant;
 
 use crate::cache::{First, Found, Shelf};
-use crate::shared::{Ask, Rung, Shared};
+use crate::rung::{Ask, Rung};
+use crate::shared::Shared;
 
 /// Where the answer to a request is kept, by the place of each cache.
 pub(crate) type Shelves<V> = Vec<(u8, Arc<dyn Shelf<V>>)>;

@@ -150,7 +150,7 @@ impl<T, E> Descent<T, E> {
     }
 
     /// Why nobody waits any more, where that is so.
-    fn is_over(&self) -> Option<Reason> {
+    pub(super) fn is_over(&self) -> Option<Reason> {
         let times = self.times.as_ref()?;
         times.is_over(Instant::now()).then(|| {
             if times.is_callers() {

@@ -117,6 +117,10 @@ where
                 template.chain.0.primary_served();
                 return Poll::Ready(result.map(|answer| template.protocol.first(answer)));
             }
+            let result = match this.call.at_once(result, verdict) {
+                Ok(ended) => return Poll::Ready(ended),
+                Err(result) => result,
+            };
             if let Some(ended) = this.call.ended::<R>(result, verdict) {
                 return Poll::Ready(ended);
             }

@@ -111,12 +111,14 @@ impl Permits {
         }
         Ok(taken)
     }
+}
 
-    pub(crate) fn settle(&mut self, verdict: Verdict) {
-        for permit in self.permits.drain(..) {
+impl Settle for Permits {
+    fn settle(self, verdict: Verdict) {
+        for permit in self.permits {
             permit.settle(verdict);
         }
-        self.slot = None;
+        drop(self.slot);
     }
 }
 

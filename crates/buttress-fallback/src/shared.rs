@@ -7,18 +7,18 @@ use buttress_core::{
     ServedBy, Sharing, Trail, Tried, Verdict,
 };
 use buttress_sync::atomic::{AtomicU64, Ordering};
-use buttress_sync::{Mutex, OncePerSecond, Random, Striped};
+use buttress_sync::{Mutex, OncePerSecond, Striped};
 use buttress_timer::nanos;
 use tokio::time::Instant;
 use tracing::Level as Weight;
 
-use crate::cache::CacheLevel;
 use crate::config::{Config, Shelved};
 use crate::course::Shelves;
 use crate::event::Event;
-use crate::gate::{DynGate, Slots};
+use crate::exercise::Exercise;
+use crate::rung::{Ask, Rung};
 use crate::snapshot::{Looks, Snapshot};
-use crate::source::{Asks, Call, Source};
+use crate::source::Source;
 use crate::state::{Times, Walk};
 
 const TARGET: &str = "buttress::fallback";
@@ -31,7 +31,7 @@ pub(crate) struct Shared<Req, T, E, K: Keeping> {
     pub(crate) announces: bool,
     /// Whether a call does more than to be counted before the primary is asked.
     pub(crate) has_preamble: bool,
-    moves_on: Box<dyn Fn(Verdict) -> bool + Send + Sync>,
+    moves_on: Option<Box<dyn Fn(Verdict) -> bool + Send + Sync>>,
     total: Duration,
     exercise: Option<Exercise>,
     on_error: Option<Box<dyn Fn(Level, &E) + Send + Sync>>,
@@ -43,69 +43,6 @@ pub(crate) struct Shared<Req, T, E, K: Keeping> {
     pub(crate) exhausted: AtomicU64,
     logged: OncePerSecond,
     looks: Mutex<Looks>,
-}
-
-/// A level.
-pub(crate) struct Rung<Req, T, E, V> {
-    pub(crate) level: Level,
-    pub(crate) asks: Ask<Req, T, E, V>,
-    pub(crate) time: Option<Duration>,
-    pub(crate) slots: Option<Slots>,
-    pub(crate) gates: Vec<Box<dyn DynGate<Req>>>,
-    pub(crate) served: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    /// When it last did, in nanoseconds from the start, and one more; 0 when it never did.
-    pub(crate) last: AtomicU64,
-}
-
-pub(crate) enum Ask<Req, T, E, V> {
-    /// The service below the layer.
-    Wrapped,
-    Call(Box<dyn Call<Req, T, E>>),
-    Value(Box<dyn Fn() -> T + Send + Sync>),
-    Cache(Box<dyn CacheLevel<Req, V>>),
-}
-
-/// How often a call goes to another level first, and to which.
-struct Exercise {
-    /// Of 2^64.
-    share: u64,
-    places: Vec<u8>,
-    random: Random,
-}
-
-impl<Req, T, E, V> Rung<Req, T, E, V> {
-    fn new(level: Level, asks: Ask<Req, T, E, V>, time: Option<Duration>) -> Self {
-        Self {
-            level,
-            asks,
-            time,
-            slots: None,
-            gates: Vec::new(),
-            served: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            last: AtomicU64::new(0),
-        }
-    }
-
-    fn of_source(level: Level, source: Source<Req, T, E>) -> Self {
-        let asks = match source.asks {
-            Asks::Call(call) => Ask::Call(call),
-            Asks::Value(make) => Ask::Value(make),
-        };
-        Self {
-            slots: source.slots,
-            gates: source.gates,
-            ..Self::new(level, asks, source.time)
-        }
-    }
-
-    fn of_cache(shelved: Shelved<Req, V>) -> Self {
-        Self {
-            slots: shelved.slots,
-            ..Self::new(shelved.level, Ask::Cache(shelved.cache), shelved.time)
-        }
-    }
 }
 
 impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
@@ -160,6 +97,19 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         Times::start(now, deadline, self.total)
     }
 
+    /// The value that is there at once where the primary is not, if that is what comes next.
+    #[inline]
+    pub(crate) fn value_next(&self) -> Option<(Level, &(dyn Fn() -> T + Send + Sync))> {
+        match self.rungs.get(1)? {
+            Rung {
+                level,
+                asks: Ask::Value(make),
+                ..
+            } => Some((*level, make)),
+            _ => None,
+        }
+    }
+
     /// How long the primary may take, where that was said.
     pub(crate) fn primary_time(&self) -> Option<Duration> {
         self.rungs.first().and_then(|rung| rung.time)
@@ -188,7 +138,10 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
                 false
             }
             (_, Some(_)) => true,
-            (verdict, None) => (self.moves_on)(verdict),
+            (verdict, None) => match &self.moves_on {
+                None => is_bad(verdict),
+                Some(moves_on) => moves_on(verdict),
+            },
         }
     }
 
@@ -204,8 +157,9 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
     }
 
     /// A level below the primary has answered, when somebody looked.
-    pub(crate) fn served(&self, by: &ServedBy, now: Option<Instant>) {
-        if let Some(rung) = self.rungs.get(usize::from(by.place)) {
+    #[inline]
+    pub(crate) fn served(&self, place: u8, now: Option<Instant>, by: impl FnOnce() -> ServedBy) {
+        if let Some(rung) = self.rungs.get(usize::from(place)) {
             rung.served.fetch_add(1, Ordering::Relaxed);
             if let Some(now) = now {
                 let since = now.saturating_duration_since(self.start);
@@ -213,12 +167,15 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
                 rung.last.fetch_max(since, Ordering::Relaxed);
             }
         }
-        if tracing::enabled!(target: TARGET, Weight::DEBUG) {
-            tracing::debug!(target: TARGET, name = %self.name, level = %by.level, errors = %by.errors, "served by");
+        if self.listener.is_there() || tracing::enabled!(target: TARGET, Weight::DEBUG) {
+            self.tell_served(by());
         }
-        if self.listener.is_there() {
-            self.listener.tell(&Event::Served { by: *by });
-        }
+    }
+
+    #[cold]
+    fn tell_served(&self, by: ServedBy) {
+        tracing::debug!(target: TARGET, name = %self.name, level = %by.level, errors = %by.errors, "served by");
+        self.listener.tell(&Event::Served { by });
     }
 
     /// A level was asked in vain.
@@ -261,40 +218,7 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
     }
 }
 
-impl Exercise {
-    /// Those levels take part that are called: a value and a cache in this process always work.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share from 0 to 1, of all numbers"
-    )]
-    fn new<Req, T, E, V>(
-        share: f64,
-        seed: Option<u64>,
-        rungs: &[Rung<Req, T, E, V>],
-    ) -> Option<Self> {
-        let is_called = |rung: &Rung<Req, T, E, V>| {
-            rung.level != Level::Primary
-                && (matches!(rung.asks, Ask::Call(_)) || rung.level == Level::DistributedCache)
-        };
-        let places = (0..).zip(rungs);
-        let places = places.filter_map(|(place, rung)| is_called(rung).then_some(place));
-        let places: Vec<u8> = places.collect();
-        (share > 0.0 && !places.is_empty()).then(|| Self {
-            share: (share * u64::MAX as f64) as u64,
-            places,
-            random: seed.map_or_else(Random::from_entropy, Random::seeded),
-        })
-    }
-
-    fn draw(&self) -> Option<u8> {
-        let drawn = self.random.next_u64();
-        if drawn > self.share {
-            return None;
-        }
-        let which = self.random.next_u64() % self.places.len().max(1) as u64;
-        let which = usize::try_from(which).unwrap_or_default();
-        self.places.get(which).copied()
-    }
+/// The verdicts after which a chain moves on, unless something else is said.
+const fn is_bad(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Failure | Verdict::Overloaded { .. })
 }

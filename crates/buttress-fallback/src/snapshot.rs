@@ -5,7 +5,8 @@ use buttress_sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use crate::gate::Slots;
-use crate::shared::{Ask, Shared};
+use crate::rung::Ask;
+use crate::shared::Shared;
 
 /// The figures of a chain at one moment. Counts are exact when nothing is running.
 #[derive(Clone, Debug, PartialEq)]

@@ -71,6 +71,8 @@ pub(crate) struct Times {
     pub(crate) since: Instant,
     /// When it is given up.
     pub(crate) due: Instant,
+    /// Whether no level was asked yet.
+    is_new: bool,
 }
 
 impl Times {
@@ -85,6 +87,7 @@ impl Times {
             deadline,
             since: now,
             due: end,
+            is_new: true,
         }
     }
 
@@ -92,14 +95,15 @@ impl Times {
     pub(crate) fn ask(&mut self, now: Instant, walk: Walk, own: Option<Duration>) {
         let left = self.end.saturating_duration_since(now);
         self.since = now;
+        self.is_new = false;
         self.due = Deadline::after(now, walk.share(left, own))
             .instant()
             .min(self.end);
     }
 
     /// Whether no level was asked yet.
-    pub(crate) fn is_new(&self) -> bool {
-        self.due == self.end
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Whether whoever set the deadline has gone: then nothing more is asked.

@@ -8,7 +8,7 @@ use crate::cache::{Found, Look};
 use crate::course::Env;
 use crate::gate::Permits;
 use crate::run::Cause;
-use crate::shared::{Ask, Rung};
+use crate::rung::{Ask, Rung};
 
 impl<T, E> Descent<T, E> {
     /// Asks this level.
@@ -30,7 +30,7 @@ impl<T, E> Descent<T, E> {
             Ask::Wrapped => Some(Step::Primary),
             Ask::Value(make) => {
                 let by = self.by(rung.level, place, None);
-                env.shared.served(&by, None);
+                env.shared.served(place, None, || by);
                 Some(Step::Served(env.protocol.lower(make()), by))
             }
             Ask::Cache(_) => self.look(env, rung, place),
@@ -94,7 +94,7 @@ impl<T, E> Descent<T, E> {
     {
         let level = env.rung(place).map_or(Level::LocalCache, |rung| rung.level);
         let by = self.by(level, place, Some((found.age, found.fresh)));
-        env.shared.served(&by, self.now());
+        env.shared.served(place, self.now(), || by);
         Step::Served(env.protocol.restore(found.value), by)
     }
 

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{Classify, Keeping, Level, Outcome, Verdict};
+use buttress_core::{Classify, Keeping, Level, Outcome, Settle, Verdict, failing_on_unwind};
 use buttress_sync::Mutex;
 use buttress_timer::Timer;
 
@@ -18,7 +18,7 @@ pub(crate) struct Running<L, E, V> {
     place: u8,
     // The order matters: the work ends before what it has taken is given back. The lock makes the future `Sync`; nobody waits for it.
     work: Mutex<Work<L, E, V>>,
-    permits: Permits,
+    permits: Option<Permits>,
 }
 
 pub(super) enum Work<L, E, V> {
@@ -37,14 +37,25 @@ impl<L, E, V> Running<L, E, V> {
         Self {
             place,
             work: Mutex::new(work),
-            permits,
+            permits: Some(permits),
         }
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Came<L, E, V>> {
-        match &mut *self.work.lock() {
-            Work::Call(call) => Poll::Ready(Came::Call(ready!(call.as_mut().poll(cx)))),
-            Work::Look(look) => Poll::Ready(Came::Look(ready!(look.as_mut().poll(cx)))),
+    /// A panic settles what was taken as a failure, on its way up.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Came<L, E, V>> {
+        let work = &self.work;
+        failing_on_unwind(&mut self.permits, || match &mut *work.lock() {
+            Work::Call(call) => call.as_mut().poll(cx).map(Came::Call),
+            Work::Look(look) => look.as_mut().poll(cx).map(Came::Look),
+        })
+    }
+
+    /// Its time is over: a failure, unless whoever waited is gone.
+    fn end(self, is_over: bool) {
+        // The work ends before anybody hears of it.
+        drop(self.work);
+        if let (Some(permits), false) = (self.permits, is_over) {
+            permits.settle(Verdict::Failure);
         }
     }
 }
@@ -73,8 +84,9 @@ impl<T, E> Descent<T, E> {
                 if let Some(times) = &self.times {
                     ready!(timer.poll_until(times.due, cx));
                 }
-                // The work ends before anybody hears of it.
-                *running = None;
+                if let Some(asked) = running.take() {
+                    asked.end(self.is_over().is_some());
+                }
                 self.is_late(env, place);
                 Poll::Ready(None)
             }
@@ -96,7 +108,7 @@ impl<T, E> Descent<T, E> {
         let Running {
             place,
             work,
-            mut permits,
+            permits,
         } = running;
         drop(work);
         let result = match came {
@@ -109,7 +121,9 @@ impl<T, E> Descent<T, E> {
             }
         };
         let verdict = Classify::<L, E>::classify(env.protocol, result.as_ref());
-        permits.settle(verdict);
+        if let Some(permits) = permits {
+            permits.settle(verdict);
+        }
         let judged = env.judge(result.as_ref(), verdict);
         if !judged.moves_on {
             return Some(self.serve(env, place, &judged, result));
@@ -137,7 +151,8 @@ impl<T, E> Descent<T, E> {
             Ok(answer) => {
                 let by = self.by(level, place, None);
                 let is_good = judged.verdict == Verdict::Success;
-                env.shared.served(&by, self.now().filter(|_| is_good));
+                let now = self.now().filter(|_| is_good);
+                env.shared.served(place, now, || by);
                 let is_full = is_good && !env.protocol.is_degraded(&answer);
                 let answer = env.protocol.lower(answer);
                 let answer = if is_full {

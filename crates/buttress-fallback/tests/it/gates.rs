@@ -1,13 +1,15 @@
 //! What limits a level.
 
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_bulkhead::Bulkhead;
 use buttress_circuit_breaker::{CircuitBreaker, State};
-use buttress_core::{Outcome, Reason};
+use buttress_core::{Deadline, Outcome, Reason};
 use buttress_fallback::{FallbackChain, Source};
+use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use crate::support::{Answer, Does, Failure, level};
@@ -122,4 +124,36 @@ async fn a_gate_gets_its_permit_back_when_the_time_of_the_level_is_over() {
         .build();
     assert_eq!(chain.run(1).await.unwrap().answer, "default");
     assert_eq!(bulkhead.snapshot().active_calls, 0);
+}
+
+// proves: A-1
+#[tokio::test(start_paused = true)]
+async fn a_breaker_hears_of_a_level_that_took_too_long_and_of_one_that_panicked() {
+    let breaker = CircuitBreaker::builder("replica").build();
+    let chain = FallbackChain::builder("gates")
+        .replica(
+            Source::function(|request| async move {
+                assert!(request > 0, "a bug");
+                pending().await
+            })
+            .gate(breaker.clone())
+            .time(Duration::from_secs(1)),
+        )
+        .default_value("default")
+        .build();
+    let chain: &FallbackChain<u32, &str, Failure> = &chain;
+    chain.run(1).await.unwrap();
+    assert_eq!(breaker.snapshot().failure_count, 1);
+    let mut panics = task::spawn(chain.run(0));
+    let panicked = catch_unwind(AssertUnwindSafe(|| panics.poll().is_ready()));
+    assert!(panicked.is_err());
+    assert_eq!(breaker.snapshot().failure_count, 2);
+    // Whoever gives up says nothing about it.
+    let deadline = Deadline::after(Instant::now(), Duration::from_millis(10));
+    assert!(chain.run_before(deadline, 1).await.is_err());
+    let mut dropped = task::spawn(chain.run(1));
+    assert_pending!(dropped.poll());
+    drop(dropped);
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.failure_count, snapshot.neutral_count), (2, 2));
 }
