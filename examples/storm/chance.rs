@@ -7,6 +7,7 @@ pub enum Purpose {
     PaymentsArrival = 2,
     ServiceTime = 3,
     Failure = 4,
+    GreedyArrival = 5,
 }
 
 /// Draws a number in `0.0..1.0` that is always the same for the same arguments.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::attempts::Attempts;
+use crate::clients::Caller;
+use crate::judge::Greed;
 use crate::load::call::{Call, Outcome};
 use crate::report::millis;
 use crate::stage::{PerClass, PerSide, PerUpstream, Side, Upstream};
@@ -19,6 +21,8 @@ pub struct Figures {
     pub calls: usize,
     pub served: usize,
     pub refused: usize,
+    /// Turned away because their client called too often.
+    pub limited: usize,
     pub timed_out: usize,
     pub failed: usize,
     /// How often they were sent.
@@ -50,6 +54,7 @@ impl Figures {
         *match outcome {
             Outcome::Served => &mut self.served,
             Outcome::Refused => &mut self.refused,
+            Outcome::Limited => &mut self.limited,
             Outcome::TimedOut => &mut self.timed_out,
             Outcome::Failed => &mut self.failed,
         } += 1;
@@ -74,6 +79,7 @@ impl PerClass<Figures> {
             calls: a.calls + b.calls + c.calls,
             served: a.served + b.served + c.served,
             refused: a.refused + b.refused + c.refused,
+            limited: a.limited + b.limited + c.limited,
             timed_out: a.timed_out + b.timed_out + c.timed_out,
             failed: a.failed + b.failed + c.failed,
             attempts: a.attempts.plus(b.attempts).plus(c.attempts),
@@ -89,16 +95,38 @@ pub fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// All calls of a run in the order they were due.
+/// All calls of a run in the order they were due; those of the greedy client by themselves, in no other figure.
 #[derive(Debug, Default)]
 pub struct Record {
     calls: Vec<Call>,
+    greedy: Vec<Call>,
 }
 
 impl Record {
-    pub fn new(mut calls: Vec<Call>) -> Self {
+    pub fn new(calls: Vec<Call>) -> Self {
+        let (greedy, mut calls): (Vec<_>, Vec<_>) = calls
+            .into_iter()
+            .partition(|call| call.caller == Caller::Greedy);
         calls.sort_by_key(|call| call.due);
-        Self { calls }
+        Self { calls, greedy }
+    }
+
+    /// What became of the greedy client's calls, and what it cost the others.
+    pub fn greed(&self) -> PerSide<Greed> {
+        let limited = |calls: &[Call], side| {
+            let limited = |call: &&Call| call.side == side && call.outcome == Outcome::Limited;
+            calls.iter().filter(limited).count()
+        };
+        PerSide::from_fn(|side| {
+            let its = self.greedy.iter().filter(|call| call.side == side);
+            let Figures { calls, served, .. } = Figures::of(its);
+            Greed {
+                calls,
+                served,
+                limited: limited(&self.greedy, side),
+                others_limited: limited(&self.calls, side),
+            }
+        })
     }
 
     /// The calls that were due in `span`.
@@ -166,6 +194,7 @@ mod tests {
             side: Side::Protected,
             upstream: Upstream::Payments,
             class: Class::Checkout,
+            caller: Caller::Fair(0),
             due: Duration::from_millis(due_ms),
             late: Duration::ZERO,
             latency: Duration::from_millis(due_ms + 1),
@@ -237,6 +266,27 @@ mod tests {
         assert_eq!(classes.protected.checkout.served, 10);
         assert_eq!(classes.protected.browse.calls, 0);
         assert_eq!(classes.bare.checkout.calls, 0);
+    }
+
+    #[test]
+    fn the_greedy_client_is_in_no_figure_but_its_own() {
+        let greedy = |n, outcome| Call {
+            caller: Caller::Greedy,
+            ..payments(n, outcome)
+        };
+        let calls = vec![
+            payments(1, Outcome::Served),
+            greedy(2, Outcome::Limited),
+            greedy(3, Outcome::Served),
+        ];
+        let record = Record::new(calls);
+        assert_eq!(
+            record.figures(Duration::ZERO..BIN).protected.payments.calls,
+            1
+        );
+        let greed = record.greed().protected;
+        assert_eq!((greed.calls, greed.limited, greed.served), (2, 1, 1));
+        assert_eq!((greed.admitted(), greed.others_limited), (1, 0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 mod attempts;
 mod breakers;
 mod chance;
+mod clients;
 mod clock;
 mod figures;
 mod gateway;

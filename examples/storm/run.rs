@@ -9,6 +9,8 @@ use axum::Router;
 use tokio::sync::{mpsc, watch};
 
 use crate::attempts::Tally;
+use crate::chance::{Purpose, draw};
+use crate::clients::{greedy_rate, join};
 use crate::clock::Clock;
 use crate::figures::Record;
 use crate::gateway::protected::Protected;
@@ -142,7 +144,7 @@ impl Cast {
     }
 }
 
-/// The calls of a run: at one rate until the rush, and at another in it.
+/// The calls of a run: at one rate until the rush, and at another in it; and those of the greedy client.
 fn calls_of(options: &Options) -> Vec<Arrival> {
     let rush = options.schedule().rush();
     let ordinary = Stretch {
@@ -153,5 +155,15 @@ fn calls_of(options: &Options) -> Vec<Arrival> {
         span: rush,
         rate: options.plan().rush_rate,
     };
-    arrivals(options.seed, &[ordinary, rush])
+    let share = |stretch: &Stretch| Stretch {
+        rate: greedy_rate(stretch.rate),
+        ..stretch.clone()
+    };
+    let greedy = [&ordinary, &rush].map(share);
+    // Chance of its own, so that the others call when they would without it.
+    let seed = (draw(options.seed, Purpose::GreedyArrival, 0) * f64::from(u32::MAX)) as u64;
+    join(
+        arrivals(options.seed, &[ordinary, rush]),
+        arrivals(seed, &greedy),
+    )
 }

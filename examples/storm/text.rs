@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::attempts::Attempts;
+use crate::clients::{CLIENTS, GREED};
 use crate::figures::Figures;
+use crate::gateway::plan::Allowance;
+use crate::judge::Greed;
+use crate::stage::PerSide;
 
 /// The share of calls that were served, never rounded up: 100 % means all of them.
 pub fn share(figures: &Figures) -> String {
@@ -68,6 +72,25 @@ pub fn count(number: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// What became of the client that asks for more than its share, in a few sentences.
+pub fn greed(greed: &PerSide<Greed>, allowance: Allowance) -> String {
+    let PerSide { protected, bare } = greed;
+    let Allowance { rate, burst } = allowance;
+    format!(
+        "One client of {clients} asked for {GREED} times its share, {calls} calls. The protected gateway \
+         turned {limited} of them away: a client may have {rate} calls/s, and {burst} at once. Of the \
+         others’ calls it turned away {others} for that. The bare one let in {let_in}.",
+        clients = CLIENTS + 1,
+        calls = count(protected.calls),
+        limited = percent(protected.limited, protected.calls),
+        others = match protected.others_limited {
+            0 => "none".into(),
+            some => count(some),
+        },
+        let_in = percent(bare.admitted(), bare.calls),
+    )
 }
 
 /// Text broken into lines of at most `width` characters, where its words allow it.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
 use governor::clock::QuantaInstant;
 use governor::middleware::NoOpMiddleware;
 use http::{Request, Response};
+use tonic::body::Body;
 use tower::util::service_fn;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::{GlobalKeyExtractor, KeyExtractor};
@@ -77,7 +77,9 @@ fn asked<X: KeyExtractor>(
     for key in keys {
         assert!(config.limiter().check_key(&key).is_ok(), "it is new");
     }
+    // As it answers over HTTP; by itself it would answer over gRPC, because of the type of the body.
     GovernorLayer::new(Arc::new(config))
+        .error_handler(|error: GovernorError| error.into_response().map(Body::new))
 }
 
 /// The number of a call, where a server keeps the address of its peer: among the extensions.

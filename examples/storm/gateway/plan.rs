@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::bare::TIMEOUT;
+use crate::clients::CLIENTS;
 use crate::report::millis;
 use crate::schedule::Schedule;
 use crate::upstream::behaviour::{CALM, SLOWEST, SLOWNESS};
@@ -74,6 +75,17 @@ pub struct Plan {
     pub queue: u32,
     /// How many calls per second make the rush: twice as many as the gateway can serve.
     pub rush_rate: u32,
+    /// How often one client may call.
+    pub per_client: Allowance,
+}
+
+/// How often a client may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Allowance {
+    /// Calls per second.
+    pub rate: u32,
+    /// Calls at once.
+    pub burst: u32,
 }
 
 impl Plan {
@@ -96,6 +108,19 @@ impl Plan {
             // All that come while nothing moves, until those who came first have waited enough.
             queue: in_flight(rate, attempt_limit).max(FEWEST_SLOTS),
             rush_rate: rush_rate(capacity),
+            per_client: Allowance::new(rate.max(rush_rate(capacity))),
+        }
+    }
+}
+
+impl Allowance {
+    /// Half as much again as a client's share of the busiest part of the run, and two seconds of that at
+    /// once: whoever keeps to a share, however its calls fall together, is never limited.
+    fn new(busiest: u32) -> Self {
+        let rate = (busiest * 3).div_ceil(2 * CLIENTS);
+        Self {
+            rate,
+            burst: rate * 2,
         }
     }
 }

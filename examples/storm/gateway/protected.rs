@@ -5,25 +5,27 @@ use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
 use buttress::circuit_breaker::{self, State};
-use buttress::http::Replayed;
+use buttress::http::{HashedKey, Replayed};
 use buttress::{
-    AdaptiveTimeout, Backoff, Bulkhead, CircuitBreaker, HttpExt, Priority, RespondLayer, Retry,
-    WidenLayer, respond, timeout,
+    AdaptiveTimeout, Backoff, Bulkhead, CircuitBreaker, HttpExt, KeyedRateLimit, Priority, Rate,
+    RateLimit, RespondLayer, Retry, WidenLayer, by_header, respond, timeout,
 };
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use hyper_util::client::legacy;
 use tokio::time::Instant;
 use tower::ServiceBuilder;
 
 use super::forward::{Way, client};
-use super::plan::{FACTOR, FAILURES, FIRST_BACKOFF, FLOOR, Plan, RETRIES};
+use super::plan::{Allowance, FACTOR, FAILURES, FIRST_BACKOFF, FLOOR, Plan, RETRIES};
 use crate::breakers::{BreakerState, Transition, Transitions};
+use crate::clients::CLIENT_HEADER;
 use crate::stage::{Class, PerUpstream, Upstream};
 use crate::timeouts::{History, Timings, Turn};
 
 /// Everything that outlives a single call.
 #[derive(Clone, Debug)]
 pub struct Protected {
+    per_client: KeyedRateLimit<HashedKey>,
     entrance: Bulkhead,
     guards: PerUpstream<Guard>,
     transitions: Transitions,
@@ -44,7 +46,11 @@ impl Protected {
     pub fn new(plan: Plan) -> Self {
         let (transitions, timings) = (Transitions::default(), Timings::default());
         let guard = |upstream| Guard::new(upstream, plan, &transitions, &timings);
+        let Allowance { rate, burst } = plan.per_client;
+        let per_client =
+            RateLimit::builder("per-client").token_bucket(Rate::per_second(rate).burst(burst));
         Self {
+            per_client: per_client.keyed().build(),
             entrance: Bulkhead::builder("gateway")
                 .max_concurrent(plan.capacity)
                 .queue(plan.queue)
@@ -56,7 +62,8 @@ impl Protected {
         }
     }
 
-    /// The routes of the gateway, behind its own bulkhead, before which checkouts go first.
+    /// The routes of the gateway, behind its own bulkhead, before which checkouts go first, and behind the limit
+    /// of each client: what it asks for beyond that takes no place in the queue from others.
     pub fn router(&self, ways: &PerUpstream<Way>) -> Router {
         let routes = Upstream::ALL
             .into_iter()
@@ -64,7 +71,9 @@ impl Protected {
                 let guard = self.guards.of(upstream);
                 guard.route(routes, upstream, ways.of(upstream).clone())
             });
-        routes.layer(respond((self.entrance.layer().priority(priority),)))
+        let client = by_header(HeaderName::from_static(CLIENT_HEADER));
+        let entrance = self.entrance.layer().priority(priority);
+        routes.layer(respond((self.per_client.by(client), entrance)))
     }
 
     /// How the breakers stand at this moment.

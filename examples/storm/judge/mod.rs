@@ -5,17 +5,20 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::figures::Figures;
+use crate::gateway::plan::Allowance;
 use crate::report::millis;
 use crate::schedule::Phase;
 use crate::stage::{PerClass, PerSide, PerUpstream};
 use crate::text::{after, duration, duration_or_none, share};
 
+mod greed;
 mod load;
 mod rush;
 mod span;
 #[cfg(test)]
 mod tests;
 
+pub use greed::Greed;
 pub use span::Span;
 
 /// A generator later than this tells more of the machine than of the gateways.
@@ -40,6 +43,9 @@ pub struct Evidence {
     /// How long a breaker stays open, and how long a probe may take.
     pub open_time: Duration,
     pub lateness_p99: Duration,
+    pub greed: PerSide<Greed>,
+    /// What each client may have.
+    pub allowance: Allowance,
 }
 
 /// One phase and what became of its calls.
@@ -84,6 +90,8 @@ pub enum Rule {
     InventoryLoad,
     PaymentsLoad,
     LoadControl,
+    OthersLimited,
+    GreedyAdmitted,
 }
 
 impl Rule {
@@ -100,6 +108,8 @@ impl Rule {
             Self::InventoryLoad => "load on inventory",
             Self::PaymentsLoad => "load on payments",
             Self::LoadControl => "control: bare load on payments",
+            Self::OthersLimited => "others over their limit",
+            Self::GreedyAdmitted => "greedy client let in",
         }
     }
 }
@@ -150,12 +160,18 @@ pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
         .chain(control)
         .chain(rush.into_iter().flatten())
         .chain(load::judge(evidence))
+        .chain(greed::judge(evidence))
         .collect()
 }
 
 impl Evidence {
     pub fn of(&self, phase: Phase) -> Option<&PhaseFigures> {
         self.phases.iter().find(|figures| figures.phase == phase)
+    }
+
+    /// When the run ended.
+    fn end(&self) -> Duration {
+        self.phases.last().map_or(Duration::ZERO, |phase| phase.to)
     }
 
     /// The longest that payments may take to be served again: the jittered open time, one round of

@@ -3,6 +3,7 @@
 use super::*;
 use crate::attempts::Attempts;
 
+mod greed;
 mod load;
 
 const fn ms(millis: u64) -> Duration {
@@ -76,6 +77,20 @@ fn good_run() -> Evidence {
         },
         open_time: ms(1_000),
         lateness_p99: ms(2),
+        greed: PerSide {
+            protected: Greed {
+                calls: 700,
+                limited: 640,
+                served: 60,
+                others_limited: 0,
+            },
+            bare: Greed {
+                calls: 700,
+                served: 500,
+                ..Greed::default()
+            },
+        },
+        allowance: Allowance { rate: 5, burst: 30 },
     }
 }
 

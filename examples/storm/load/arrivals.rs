@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::chance::{Purpose, draw};
+use crate::clients::Caller;
 use crate::stage::{Class, Upstream};
 
 /// One call that both gateways get at the same instant.
@@ -15,6 +16,7 @@ pub struct Arrival {
     pub due: Duration,
     pub upstream: Upstream,
     pub class: Class,
+    pub caller: Caller,
 }
 
 /// A part of the run in which calls arrive at one rate.
@@ -54,6 +56,7 @@ pub fn arrivals(seed: u64, stretches: &[Stretch]) -> Vec<Arrival> {
     all.sort_by_key(|arrival| arrival.due);
     for (number, arrival) in (0..).zip(&mut all) {
         arrival.number = number;
+        arrival.caller = Caller::of(number);
     }
     all
 }
@@ -76,6 +79,7 @@ impl Stretch {
             due: self.span.start + self.length().mul_f64(place),
             upstream,
             class: TURNS[(n % 5) as usize],
+            caller: Caller::of(0),
         }
     }
 }

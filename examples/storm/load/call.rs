@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
+use crate::clients::Caller;
 use crate::stage::{Class, Side, Upstream};
 use crate::upstream::UPSTREAM_HEADER;
 
@@ -13,6 +14,7 @@ pub struct Call {
     pub side: Side,
     pub upstream: Upstream,
     pub class: Class,
+    pub caller: Caller,
     /// When it was to be sent, counted from the start of the run.
     pub due: Duration,
     /// How much later it was sent: the generator's own fault.
@@ -29,8 +31,10 @@ pub struct Call {
 pub enum Outcome {
     /// A 2xx that is not degraded.
     Served,
-    /// The gateway refused it: 429 or 503, and no upstream was asked, or not once more.
+    /// The gateway refused it: 503, and no upstream was asked, or not once more.
     Refused,
+    /// The gateway limits how often its client calls: 429.
+    Limited,
     /// The gateway ran out of patience: 504.
     TimedOut,
     /// Anything else: an upstream's own failure, a broken connection, no answer in time.
@@ -44,9 +48,8 @@ impl Outcome {
         let by_gateway = !headers.contains_key(UPSTREAM_HEADER);
         match status {
             _ if status.is_success() && !degraded => Self::Served,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if by_gateway => {
-                Self::Refused
-            }
+            StatusCode::TOO_MANY_REQUESTS if by_gateway => Self::Limited,
+            StatusCode::SERVICE_UNAVAILABLE if by_gateway => Self::Refused,
             StatusCode::GATEWAY_TIMEOUT => Self::TimedOut,
             _ => Self::Failed,
         }
@@ -76,7 +79,8 @@ mod tests {
     #[test]
     fn a_503_is_a_refusal_only_when_no_upstream_gave_it() {
         assert_eq!(outcome(503, None), Outcome::Refused);
-        assert_eq!(outcome(429, None), Outcome::Refused);
+        assert_eq!(outcome(429, None), Outcome::Limited);
+        assert_eq!(outcome(429, Some(UPSTREAM_HEADER)), Outcome::Failed);
         assert_eq!(outcome(503, Some(UPSTREAM_HEADER)), Outcome::Failed);
     }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::arrivals::Arrival;
 use super::call::{Call, Outcome};
 use crate::attempts::Tally;
+use crate::clients::CLIENT_HEADER;
 use crate::stage::{Class, Side};
 use crate::upstream::CALL_HEADER;
 
@@ -62,6 +63,7 @@ impl Client {
             side: self.side,
             upstream: arrival.upstream,
             class: arrival.class,
+            caller: arrival.caller,
             due: arrival.due,
             late,
             latency: due.elapsed(),
@@ -78,6 +80,7 @@ impl Client {
             arrival.class.path(arrival.upstream)
         ))
         .header(CALL_HEADER, arrival.number)
+        .header(CLIENT_HEADER, arrival.caller.to_string())
         .body(Empty::new())?;
         let (head, body) = self.http.request(request).await?.into_parts();
         body.collect().await?;

@@ -9,7 +9,7 @@ use crate::gateway::plan::{FACTOR, FIRST_BACKOFF, FLOOR, RETRIES};
 use crate::judge::{Bound, PhaseFigures, Verdict};
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
-use crate::text::{after, amplification, count, duration, duration_or_none, percent, share};
+use crate::text::{after, amplification, count, duration, duration_or_none, greed, percent, share};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -46,6 +46,10 @@ pub fn page(report: &Report) -> String {
         ("{{factor}}", FACTOR.to_string()),
         ("{{floor}}", duration(FLOOR)),
         ("{{max_wait}}", duration(settings.plan.attempt_limit)),
+        (
+            "{{greed}}",
+            unbroken(&greed(&report.greed, settings.plan.per_client)),
+        ),
         ("{{lateness}}", report.lateness()),
     ];
     parts.iter().fold(PAGE.to_owned(), |page, (name, text)| {

@@ -10,8 +10,10 @@ use serde::Serialize;
 use crate::attempts::Attempts;
 use crate::breakers::Transition;
 use crate::figures::{Figures, Record};
-use crate::gateway::plan::Plan;
-use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Rule, Span, Verdict, judge};
+use crate::gateway::plan::{Allowance, Plan};
+use crate::judge::{
+    Bound, Bounds, Evidence, Greed, PhaseFigures, Recovery, Rule, Span, Verdict, judge,
+};
 use crate::options::Options;
 use crate::schedule::{Phase, Schedule};
 use crate::stage::{PerClass, PerSide, PerUpstream};
@@ -49,6 +51,8 @@ pub struct Report {
     pub phases: Vec<PhaseFigures>,
     pub load: Load,
     pub recovery: PerSide<Recovery>,
+    /// What became of the client that asks for ten times its share, and what it cost the others.
+    pub greed: PerSide<Greed>,
     #[serde(rename = "breaker_transitions")]
     pub transitions: Vec<Transition>,
     /// Of the protected gateway, as is what its slices say of them.
@@ -114,7 +118,8 @@ impl Report {
     ) -> Self {
         let schedule = options.schedule();
         let until = cut_short.unwrap_or(Duration::MAX).min(schedule.total());
-        let evidence = evidence(record, schedule, &accepted, until);
+        let allowance = options.plan().per_client;
+        let evidence = evidence(record, schedule, &accepted, until, allowance);
         let bounds = judge(&evidence, options.bounds);
         let broken = bounds.iter().any(|bound| bound.verdict == Verdict::Broken);
         Self {
@@ -134,6 +139,7 @@ impl Report {
                 run: evidence.attempts(Span::Run),
             },
             recovery: evidence.recovery,
+            greed: evidence.greed,
             transitions,
             timeline: timeline(record, &timeouts, schedule, until),
             timeouts,
@@ -181,6 +187,7 @@ fn evidence(
     schedule: Schedule,
     accepted: &PerSide<Option<Duration>>,
     until: Duration,
+    allowance: Allowance,
 ) -> Evidence {
     let phases = schedule.phases().map(|(phase, span)| PhaseFigures {
         phase,
@@ -205,6 +212,8 @@ fn evidence(
         recovery,
         open_time: schedule.open_time(),
         lateness_p99: record.lateness_p99(),
+        greed: record.greed(),
+        allowance,
     }
 }
 

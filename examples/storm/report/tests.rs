@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::*;
+use crate::clients::Caller;
 use crate::load::call::{Call, Outcome as Ending};
 use crate::options::{Command, parse};
 use crate::stage::{Class, Side, Upstream};
@@ -39,6 +40,7 @@ fn record(ending: impl Fn(Side, Upstream, Phase) -> Ending) -> Record {
                     side,
                     upstream,
                     class,
+                    caller: Caller::Fair(0),
                     due,
                     late,
                     latency,

@@ -8,7 +8,7 @@ use crate::judge::{Bound, PhaseFigures, Rule, Verdict};
 use crate::report::Report;
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
-use crate::text::{amplification, duration_or_none, percent, share, wrapped};
+use crate::text::{amplification, duration_or_none, greed, percent, share, wrapped};
 
 const WIDTH: usize = 80;
 
@@ -25,6 +25,14 @@ impl Display for Table<'_> {
             write_classes(f, rush)?;
             write_rush(f, self.0.settings.plan)?;
         }
+        writeln!(
+            f,
+            "\n{}",
+            wrapped(
+                &greed(&self.0.greed, self.0.settings.plan.per_client),
+                WIDTH
+            )
+        )?;
         writeln!(f)?;
         write_bounds(f, &self.0.bounds)?;
         writeln!(
@@ -191,7 +199,10 @@ fn write_group(f: &mut Formatter<'_>, group: &[Bound]) -> fmt::Result {
         (Rule::Share | Rule::Latency, _) => writeln!(f, ", {}", measured(group)),
         (Rule::Control | Rule::LoadControl, _) => writeln!(f, ": {bare}"),
         (Rule::Recovery, _) => writeln!(f, ": {protected} (bare: {bare})"),
-        (Rule::InventoryLoad | Rule::PaymentsLoad, _) => {
+        (
+            Rule::InventoryLoad | Rule::PaymentsLoad | Rule::OthersLimited | Rule::GreedyAdmitted,
+            _,
+        ) => {
             writeln!(f, ", {span}: {protected} (bare: {bare})")
         }
         _ => writeln!(f, " in the rush: {protected} (bare: {bare})"),

@@ -28,7 +28,11 @@ fn limits() -> impl Iterator<Item = RateLimit> {
         RateLimit::builder("bucket").token_bucket(rate),
         RateLimit::builder("window").sliding_window(rate),
     ];
-    builders.into_iter().map(RateLimitBuilder::build)
+    let patient = |builder: RateLimitBuilder| builder.max_wait(10 * LONG);
+    builders
+        .into_iter()
+        .map(patient)
+        .map(RateLimitBuilder::build)
 }
 
 fn service(
