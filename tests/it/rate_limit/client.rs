@@ -69,7 +69,7 @@ async fn calls_go_out_at_even_distances_however_they_come() {
     for (burst, pause) in [
         (1, 3 * MS),
         (10, 190 * MS),
-        (100, 0 * MS),
+        (100, Duration::ZERO),
         (3, 60 * MS),
         (1, 21 * MS),
     ] {
