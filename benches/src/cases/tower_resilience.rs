@@ -71,16 +71,16 @@ pub(super) const CASES: &[Case] = &[
     .over(FALTERS)
     .lasting(50, 200),
     Case::serving(WHO, "rate limit free", |inner| {
-        served(inner, limiter(bucket(1_000_000_000, 1_000_000)))
+        served(inner, limiter(bucket(1_000_000_000, 4_000_000_000)))
     }),
     Case::special(WHO, "rate limit spent: refuse", || {
         let spent = window(WindowType::Fixed, 1, Duration::from_secs(3600));
         // By default it lets a call wait for 100 ms before it refuses it.
         refused(limiter(spent.timeout_duration(Duration::ZERO)))
     }),
-    Case::serving(WHO, "rate limit free: sliding window", |inner| {
+    Case::special(WHO, "rate limit free: sliding window", || {
         let log = window(WindowType::SlidingLog, 1000, Duration::from_micros(20));
-        served(inner, limiter(log))
+        served(Inner::Prompt, limiter(log))
     })
     .lasting(1500, 1000),
     // Of two buckets, so the limit is kept about, not in any window.

@@ -141,7 +141,7 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
     }
 
     /// What [`run`](FallbackChain::run) asks first. In a [layer](FallbackChain::layer) the service below it is the primary, and this one
-    /// is not asked. It has no limit of its own, unless one is set after this.
+    /// is not asked. It has no limit, unless the source was given one.
     pub fn primary(self, source: Source<Req, T, E>) -> Self {
         self.source(Level::Primary, source)
     }

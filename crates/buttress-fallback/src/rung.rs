@@ -50,8 +50,10 @@ impl<Req, T, E, V> Rung<Req, T, E, V> {
             Asks::Call(call) => Ask::Call(call),
             Asks::Value(make) => Ask::Value(make),
         };
+        // What is asked first has the load of every day, which only its owner can know.
+        let has_no_limit = level == Level::Primary && source.has_usual_limit;
         Self {
-            slots: source.slots,
+            slots: source.slots.filter(|_| !has_no_limit),
             gates: source.gates,
             ..Self::new(level, asks, source.time)
         }

@@ -29,6 +29,8 @@ pub struct Source<Req, T, E> {
     pub(crate) asks: Asks<Req, T, E>,
     pub(crate) time: Option<Duration>,
     pub(crate) slots: Option<Slots>,
+    /// Whether nobody has said how many calls it may have.
+    pub(crate) has_usual_limit: bool,
     pub(crate) gates: Vec<Box<dyn DynGate<Req>>>,
 }
 
@@ -65,6 +67,7 @@ where
     fn calling(call: impl Call<Req, T, E> + 'static) -> Self {
         Self {
             slots: Some(Slots::new(MOST_CALLS)),
+            has_usual_limit: true,
             ..Self::asking(Asks::Call(Box::new(call)))
         }
     }
@@ -89,6 +92,7 @@ impl<Req, T, E> Source<Req, T, E> {
             asks,
             time: None,
             slots: None,
+            has_usual_limit: false,
             gates: Vec::new(),
         }
     }
@@ -107,6 +111,7 @@ impl<Req, T, E> Source<Req, T, E> {
     /// with more it answers each of them too late.
     pub fn limit(mut self, calls: u32) -> Self {
         self.slots = Some(Slots::new(calls));
+        self.has_usual_limit = false;
         self
     }
 

@@ -59,7 +59,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
             return;
         }
         while self.entries.len() >= self.bounds.entries
-            || self.bytes.saturating_add(bytes) > self.bounds.bytes
+            || self
+                .bytes
+                .checked_add(bytes)
+                .is_none_or(|all| all > self.bounds.bytes)
         {
             if !self.forget_oldest() {
                 break;

@@ -15,7 +15,7 @@ async fn a_share_of_calls_goes_to_each_level_that_is_called() {
     const CALLS: u32 = 100_000;
     let counts: [Arc<AtomicU32>; 4] = Default::default();
     let chain = FallbackChain::builder("exercised")
-        .primary(level::<u32>(0, Does::Answers, &counts[0]).unlimited())
+        .primary(level::<u32>(0, Does::Answers, &counts[0]))
         .replica(level(1, Does::Answers, &counts[1]))
         .backup(level(2, Does::Answers, &counts[2]))
         .default(Source::value(play(3, Does::Answers).await.unwrap()))

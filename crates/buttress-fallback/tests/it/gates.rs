@@ -53,7 +53,7 @@ async fn a_level_that_is_full_is_passed_over() {
 async fn what_is_called_below_a_primary_has_a_limit_unless_it_is_taken_away() {
     let calls = Arc::default();
     let chain = FallbackChain::builder("limits")
-        .primary(level::<u32>(0, Does::Answers, &calls).unlimited())
+        .primary(level::<u32>(0, Does::Answers, &calls))
         .replica(level(1, Does::Answers, &calls))
         .backup(level(2, Does::Answers, &calls).unlimited())
         .default_value(Answer {

@@ -89,7 +89,7 @@ async fn lost(limit: Option<u32>) -> Course {
         None => read.unlimited(),
     };
     let chain = FallbackChain::builder("loss")
-        .primary(look.unlimited())
+        .primary(look)
         .backup(read)
         .build();
     let seconds = usize::try_from(LOSS + 90).unwrap();
