@@ -251,29 +251,19 @@ macro_rules! promises {
 
 promises! {
     Ends:
-    a_rate_limit: |handles| handles.limit.layer();
     a_weighted_rate_limit: |handles| handles.limit.layer().cost(three);
     a_rate_limit_by_key: |handles| handles.limits.by(OneKey);
     a_line: |handles| handles.limit.waiting_layer();
-    a_breaker_by_key: |handles| handles.breakers.by(OneKey);
-    a_bulkhead_by_key: |handles| handles.bulkheads.refusing_by(OneKey);
     a_queue_by_key: |handles| handles.bulkheads.by(OneKey);
     a_rate_limit_over_a_breaker: |handles| (handles.limit.layer(), handles.breaker.layer());
-    a_breaker_over_a_rate_limit: |handles| (handles.breaker.layer(), handles.limit.layer());
-    a_rate_limit_over_a_bulkhead: |handles| (handles.limit.layer(), handles.bulkhead.refusing_layer());
-    a_bulkhead_over_a_rate_limit: |handles| (handles.bulkhead.refusing_layer(), handles.limit.layer());
-    a_line_over_a_queue: |handles| (handles.limit.waiting_layer(), handles.bulkhead.layer());
-    a_queue_over_a_line: |handles| (handles.bulkhead.layer(), handles.limit.waiting_layer());
     a_line_over_a_timeout: |handles| (handles.limit.waiting_layer(), handles.fixed.layer());
-    a_timeout_over_a_line: |handles| (handles.fixed.layer(), handles.limit.waiting_layer());
+    a_line_over_a_queue: |handles| (handles.limit.waiting_layer(), handles.bulkhead.layer());
     all_by_key: |handles| (handles.limits.by(OneKey), handles.bulkheads.by(OneKey), handles.breakers.by(OneKey));
 }
 
 promises! {
     GoesOn:
     a_retry_over_a_rate_limit: |handles| (handles.retry.layer(), handles.limit.layer());
-    a_rate_limit_over_a_retry: |handles| (handles.limit.layer(), handles.retry.layer());
-    a_retry_over_a_line: |handles| (handles.retry.layer(), handles.limit.waiting_layer());
 }
 
 // === Calls that do wait in line ===
@@ -436,8 +426,5 @@ macro_rules! waiting {
 waiting! {
     a_call_dropped_in_line_leaves_nothing_there: |line| line.limit.waiting_layer();
     a_call_dropped_in_line_under_a_breaker_leaves_nothing: |line| (line.handles.breaker.layer(), line.limit.waiting_layer());
-    a_call_dropped_in_line_over_a_breaker_leaves_nothing: |line| (line.limit.waiting_layer(), line.handles.breaker.layer());
-    a_call_dropped_in_line_under_a_queue_leaves_nothing: |line| (line.handles.bulkhead.layer(), line.limit.waiting_layer());
     a_call_dropped_in_line_over_a_queue_leaves_nothing: |line| (line.limit.waiting_layer(), line.handles.bulkhead.layer());
-    a_call_dropped_in_line_under_a_timeout_leaves_nothing: |line| (line.handles.fixed.layer(), line.limit.waiting_layer());
 }
