@@ -8,6 +8,7 @@ pub enum Purpose {
     ServiceTime = 3,
     Failure = 4,
     GreedyArrival = 5,
+    Client = 6,
 }
 
 /// Draws a number in `0.0..1.0` that is always the same for the same arguments.

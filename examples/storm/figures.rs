@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::attempts::Attempts;
-use crate::clients::Caller;
-use crate::judge::Greed;
+use crate::clients::{Caller, Greed};
 use crate::load::call::{Call, Outcome};
 use crate::report::millis;
 use crate::stage::{PerClass, PerSide, PerUpstream, Side, Upstream};
+
+#[cfg(test)]
+mod tests;
 
 /// The width of the bins in which a recovery is looked for, and of the report's timeline.
 pub const BIN: Duration = Duration::from_millis(500);
@@ -95,7 +97,8 @@ pub fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// All calls of a run in the order they were due; those of the greedy client by themselves, in no other figure.
+/// All calls of a run in the order they were due. Those of the greedy client stand by themselves, and are in
+/// no other figure.
 #[derive(Debug, Default)]
 pub struct Record {
     calls: Vec<Call>,
@@ -103,36 +106,32 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn new(calls: Vec<Call>) -> Self {
-        let (greedy, mut calls): (Vec<_>, Vec<_>) = calls
+    pub fn new(mut calls: Vec<Call>) -> Self {
+        calls.sort_by_key(|call| call.due);
+        let (greedy, calls) = calls
             .into_iter()
             .partition(|call| call.caller == Caller::Greedy);
-        calls.sort_by_key(|call| call.due);
         Self { calls, greedy }
-    }
-
-    /// What became of the greedy client's calls, and what it cost the others.
-    pub fn greed(&self) -> PerSide<Greed> {
-        let limited = |calls: &[Call], side| {
-            let limited = |call: &&Call| call.side == side && call.outcome == Outcome::Limited;
-            calls.iter().filter(limited).count()
-        };
-        PerSide::from_fn(|side| {
-            let its = self.greedy.iter().filter(|call| call.side == side);
-            let Figures { calls, served, .. } = Figures::of(its);
-            Greed {
-                calls,
-                served,
-                limited: limited(&self.greedy, side),
-                others_limited: limited(&self.calls, side),
-            }
-        })
     }
 
     /// The calls that were due in `span`.
     pub fn due_in(&self, span: Range<Duration>) -> &[Call] {
-        let index = |time| self.calls.partition_point(|call| call.due < time);
-        &self.calls[index(span.start)..index(span.end)]
+        due_in(&self.calls, &span)
+    }
+
+    /// What became of the greedy client's calls in `span`, and what it cost the others.
+    pub fn greed(&self, span: Range<Duration>) -> PerSide<Greed> {
+        let (greedy, others) = (due_in(&self.greedy, &span), self.due_in(span));
+        let all = |calls: &[Call], side| Figures::of(calls.iter().filter(|call| call.side == side));
+        PerSide::from_fn(|side| {
+            let its = all(greedy, side);
+            Greed {
+                calls: its.calls,
+                limited: its.limited,
+                served: its.served,
+                others_limited: all(others, side).limited,
+            }
+        })
     }
 
     /// The figures of `span`, for each gateway and upstream.
@@ -176,131 +175,15 @@ impl Record {
     }
 }
 
+fn due_in<'a>(sorted: &'a [Call], span: &Range<Duration>) -> &'a [Call] {
+    let index = |time| sorted.partition_point(|call| call.due < time);
+    &sorted[index(span.start)..index(span.end)]
+}
+
 fn of(calls: &[Call], side: Side, upstream: Upstream) -> Figures {
     Figures::of(
         calls
             .iter()
             .filter(|call| call.side == side && call.upstream == upstream),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stage::Class;
-
-    fn payments(due_ms: u64, outcome: Outcome) -> Call {
-        Call {
-            side: Side::Protected,
-            upstream: Upstream::Payments,
-            class: Class::Checkout,
-            caller: Caller::Fair(0),
-            due: Duration::from_millis(due_ms),
-            late: Duration::ZERO,
-            latency: Duration::from_millis(due_ms + 1),
-            outcome,
-            attempts: 1,
-        }
-    }
-
-    /// Ten calls in each bin, of which `served[bin]` are served.
-    fn bins(served: &[u64]) -> Record {
-        let calls = (0..).zip(served).flat_map(|(bin, served)| {
-            let outcome = |n| {
-                if n < *served {
-                    Outcome::Served
-                } else {
-                    Outcome::Failed
-                }
-            };
-            (0..10).map(move |n| payments(bin * 500 + n * 50, outcome(n)))
-        });
-        Record::new(calls.collect())
-    }
-
-    fn again(served: &[u64]) -> Option<u128> {
-        let end = BIN * u32::try_from(served.len()).unwrap();
-        let found = bins(served).served_again(Side::Protected, Duration::ZERO, end);
-        found.map(|after| after.as_millis())
-    }
-
-    #[test]
-    fn percentiles_are_nearest_ranks() {
-        let hundred: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!(percentile(&hundred, 50), Some(Duration::from_millis(50)));
-        assert_eq!(percentile(&hundred, 99), Some(Duration::from_millis(99)));
-        assert_eq!(
-            percentile(&hundred[..1], 99),
-            Some(Duration::from_millis(1))
-        );
-        assert_eq!(percentile(&[], 99), None);
-    }
-
-    #[test]
-    fn every_call_is_counted_once_by_its_outcome() {
-        use Outcome::{Failed, Refused, Served, TimedOut};
-        let outcomes = [Served, Served, Refused, TimedOut, Failed, Failed];
-        let calls: Vec<Call> = (0..).zip(outcomes).map(|(n, o)| payments(n, o)).collect();
-        let figures = Figures::of(&calls);
-        assert_eq!((figures.calls, figures.served, figures.refused), (6, 2, 1));
-        assert_eq!(
-            (figures.timed_out, figures.failed, figures.lost()),
-            (1, 2, 4)
-        );
-    }
-
-    #[test]
-    fn a_span_holds_its_start_and_not_its_end() {
-        let record = bins(&[10, 10]);
-        assert_eq!(record.due_in(Duration::ZERO..BIN).len(), 10);
-        assert_eq!(record.due_in(BIN..BIN * 2).len(), 10);
-    }
-
-    #[test]
-    fn figures_keep_gateways_upstreams_and_classes_apart() {
-        let figures = bins(&[10]).figures(Duration::ZERO..BIN);
-        assert_eq!(figures.protected.payments.served, 10);
-        assert_eq!(figures.protected.inventory.calls, 0);
-        assert_eq!(figures.bare.payments.calls, 0);
-        let classes = bins(&[10]).classes(Duration::ZERO..BIN);
-        assert_eq!(classes.protected.checkout.served, 10);
-        assert_eq!(classes.protected.browse.calls, 0);
-        assert_eq!(classes.bare.checkout.calls, 0);
-    }
-
-    #[test]
-    fn the_greedy_client_is_in_no_figure_but_its_own() {
-        let greedy = |n, outcome| Call {
-            caller: Caller::Greedy,
-            ..payments(n, outcome)
-        };
-        let calls = vec![
-            payments(1, Outcome::Served),
-            greedy(2, Outcome::Limited),
-            greedy(3, Outcome::Served),
-        ];
-        let record = Record::new(calls);
-        assert_eq!(
-            record.figures(Duration::ZERO..BIN).protected.payments.calls,
-            1
-        );
-        let greed = record.greed().protected;
-        assert_eq!((greed.calls, greed.limited, greed.served), (2, 1, 1));
-        assert_eq!((greed.admitted(), greed.others_limited), (1, 0));
-    }
-
-    #[test]
-    fn served_again_is_the_first_of_two_good_bins_in_a_row() {
-        assert_eq!(again(&[10, 10, 10]), Some(0));
-        assert_eq!(again(&[0, 0, 10, 10]), Some(1_000));
-        assert_eq!(again(&[10, 0, 10, 10]), Some(1_000));
-        assert_eq!(again(&[10, 9, 10, 9, 10]), None);
-        assert_eq!(again(&[0, 10]), None);
-    }
-
-    #[test]
-    fn a_bin_without_calls_serves_nothing() {
-        let none = Record::default().served_again(Side::Bare, Duration::ZERO, BIN * 10);
-        assert_eq!(none, None);
-    }
 }

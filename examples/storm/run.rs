@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::attempts::Tally;
 use crate::chance::{Purpose, draw};
-use crate::clients::{greedy_rate, join};
+use crate::clients::{CLIENTS, clients_in_rush, greedy_rate, join};
 use crate::clock::Clock;
 use crate::figures::Record;
 use crate::gateway::protected::Protected;
@@ -144,26 +144,29 @@ impl Cast {
     }
 }
 
-/// The calls of a run: at one rate until the rush, and at another in it; and those of the greedy client.
+/// The calls of a run: at one rate until the rush and at another in it, and those of the greedy client.
 fn calls_of(options: &Options) -> Vec<Arrival> {
-    let rush = options.schedule().rush();
+    let (rate, rush_rate) = (options.rate, options.plan().rush_rate);
+    let (rush, greed) = (options.schedule().rush(), options.schedule().greed());
     let ordinary = Stretch {
         span: Duration::ZERO..rush.start,
-        rate: options.rate,
+        rate,
+        clients: CLIENTS,
     };
     let rush = Stretch {
         span: rush,
-        rate: options.plan().rush_rate,
+        rate: rush_rate,
+        clients: clients_in_rush(rate, rush_rate),
     };
-    let share = |stretch: &Stretch| Stretch {
-        rate: greedy_rate(stretch.rate),
-        ..stretch.clone()
+    let greedy = Stretch {
+        span: greed,
+        rate: greedy_rate(rate),
+        clients: 1,
     };
-    let greedy = [&ordinary, &rush].map(share);
     // Chance of its own, so that the others call when they would without it.
-    let seed = (draw(options.seed, Purpose::GreedyArrival, 0) * f64::from(u32::MAX)) as u64;
+    let seed = draw(options.seed, Purpose::GreedyArrival, 0).to_bits();
     join(
         arrivals(options.seed, &[ordinary, rush]),
-        arrivals(seed, &greedy),
+        arrivals(seed, &[greedy]),
     )
 }

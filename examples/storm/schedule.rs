@@ -29,6 +29,11 @@ impl Phase {
         Self::Rush,
     ];
 
+    /// Whether the greedy client calls in it.
+    pub const fn has_greed(self) -> bool {
+        !matches!(self, Self::Calm)
+    }
+
     /// How much of the run the phase takes, beside the others.
     pub const fn weight(self) -> u32 {
         match self {
@@ -102,6 +107,12 @@ impl Schedule {
         rush.map_or(self.total..self.total, |(_, span)| span)
     }
 
+    /// When the greedy client calls: from the end of the calm phase, which shows how it is without it.
+    pub fn greed(self) -> Range<Duration> {
+        let calm = self.phases().find(|(phase, _)| !phase.has_greed());
+        calm.map_or(Duration::ZERO, |(_, span)| span.end)..self.total
+    }
+
     /// Each phase with the part of the run it takes.
     pub fn phases(self) -> impl Iterator<Item = (Phase, Range<Duration>)> {
         let weights: u32 = Phase::ALL.into_iter().map(Phase::weight).sum();
@@ -173,6 +184,14 @@ mod tests {
     #[test]
     fn the_rush_is_the_last_fifth_of_the_run() {
         assert_eq!(RUN.rush(), Duration::from_secs(32)..RUN.total());
+    }
+
+    #[test]
+    fn the_greedy_client_comes_when_the_calm_is_over_and_stays() {
+        assert_eq!(RUN.greed(), Duration::from_secs(8)..RUN.total());
+        for (phase, span) in RUN.phases() {
+            assert_eq!(phase.has_greed(), RUN.greed().contains(&span.start));
+        }
     }
 
     #[test]

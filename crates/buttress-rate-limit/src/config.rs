@@ -133,7 +133,8 @@ impl RateLimitBuilder {
     }
 
     /// Admits at most so many calls in *any* window of the rate's time: `Rate::per_minute(1000)` is a thousand in any sixty
-    /// seconds. Each call is kept, and leaves the window when its time is over: exact, 8 bytes each, at most 10 000.
+    /// seconds. Each call is kept, and leaves the window when its time is over: exact, 8 bytes each, at most 10 000. A
+    /// limit that is raised while it runs, above the one it was built with and above 64, is kept in slots of several calls.
     pub const fn sliding_window(self, rate: Rate) -> Self {
         self.counting(Algorithm::SlidingWindow, rate)
     }

@@ -54,7 +54,8 @@ impl Machine {
         Ok(match algorithm {
             Algorithm::TokenBucket => Self::Bucket(Bucket::new(terms(algorithm, rate)?)),
             Algorithm::LeakyBucket => Self::Leaky(Bucket::new(terms(algorithm, rate)?)),
-            Algorithm::SlidingWindow => window(rate.units().min(MOST_SLOTS)),
+            // A limit that is raised later, beyond what has a slot for each call, goes by these slots.
+            Algorithm::SlidingWindow => window(rate.units().clamp(BUCKETED, MOST_SLOTS)),
             Algorithm::BucketedWindow => window(BUCKETED),
         })
     }

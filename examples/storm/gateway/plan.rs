@@ -79,11 +79,17 @@ pub struct Plan {
     pub per_client: Allowance,
 }
 
+/// How many calls a client may make at once.
+///
+/// Who calls by chance as often as its share, two thirds of what it may, finds thirty of its own before
+/// it hardly once in a thousand million calls: e^(−30 θ), where e^θ = 1 + 1.5 θ.
+const CLIENT_BURST: u32 = 30;
+
 /// How often a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Allowance {
-    /// Calls per second.
-    pub rate: u32,
+    /// A share may be less than a call per second.
+    pub per_minute: u32,
     /// Calls at once.
     pub burst: u32,
 }
@@ -108,20 +114,29 @@ impl Plan {
             // All that come while nothing moves, until those who came first have waited enough.
             queue: in_flight(rate, attempt_limit).max(FEWEST_SLOTS),
             rush_rate: rush_rate(capacity),
-            per_client: Allowance::new(rate.max(rush_rate(capacity))),
+            per_client: Allowance::new(rate),
         }
     }
 }
 
 impl Allowance {
-    /// Half as much again as a client's share of the busiest part of the run, and two seconds of that at
-    /// once: whoever keeps to a share, however its calls fall together, is never limited.
-    fn new(busiest: u32) -> Self {
-        let rate = (busiest * 3).div_ceil(2 * CLIENTS);
+    /// Half as much again as a client's share of so many calls per second. That holds in the rush, too:
+    /// more clients come then, and none of them calls more often than one did before.
+    fn new(rate: u32) -> Self {
         Self {
-            rate,
-            burst: rate * 2,
+            per_minute: (rate * 60 * 3).div_ceil(CLIENTS * 2),
+            burst: CLIENT_BURST,
         }
+    }
+
+    /// Calls per second.
+    pub fn rate(self) -> f64 {
+        f64::from(self.per_minute) / 60.0
+    }
+
+    /// The most that a client can get within so long.
+    pub fn within(self, time: Duration) -> usize {
+        (f64::from(self.burst) + self.rate() * time.as_secs_f64()) as usize
     }
 }
 
@@ -241,6 +256,17 @@ mod tests {
             let needed = f64::from(rate.div_ceil(2)) * CALM.as_secs_f64();
             assert!(room >= 2.0 * needed, "{plan:?}");
         }
+    }
+
+    #[test]
+    fn a_client_may_have_half_as_much_again_as_its_share() {
+        let table = [(10, 0.15), (400, 6.0), (2_000, 30.0)];
+        for (rate, allowed) in table {
+            assert_eq!(plan(40, rate).per_client.rate(), allowed);
+        }
+        let allowance = plan(40, 400).per_client;
+        assert_eq!(allowance.within(Duration::ZERO), 30);
+        assert_eq!(allowance.within(Duration::from_millis(4_250)), 55);
     }
 
     /// How many calls per second the slots can serve of so many, when checkouts come first.

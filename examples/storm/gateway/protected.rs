@@ -46,11 +46,13 @@ impl Protected {
     pub fn new(plan: Plan) -> Self {
         let (transitions, timings) = (Transitions::default(), Timings::default());
         let guard = |upstream| Guard::new(upstream, plan, &transitions, &timings);
-        let Allowance { rate, burst } = plan.per_client;
-        let per_client =
-            RateLimit::builder("per-client").token_bucket(Rate::per_second(rate).burst(burst));
+        let Allowance { per_minute, burst } = plan.per_client;
+        let per_client = Rate::per_minute(per_minute).burst(burst);
         Self {
-            per_client: per_client.keyed().build(),
+            per_client: RateLimit::builder("per-client")
+                .token_bucket(per_client)
+                .keyed()
+                .build(),
             entrance: Bulkhead::builder("gateway")
                 .max_concurrent(plan.capacity)
                 .queue(plan.queue)
@@ -62,8 +64,8 @@ impl Protected {
         }
     }
 
-    /// The routes of the gateway, behind its own bulkhead, before which checkouts go first, and behind the limit
-    /// of each client: what it asks for beyond that takes no place in the queue from others.
+    /// The routes of the gateway, behind its own bulkhead, before which checkouts go first. Outermost is
+    /// the limit of each client: what one asks for beyond it takes no place in the queue from others.
     pub fn router(&self, ways: &PerUpstream<Way>) -> Router {
         let routes = Upstream::ALL
             .into_iter()

@@ -43,11 +43,6 @@ impl Evidence {
         PerSide::from_fn(|side| PerUpstream::from_fn(|upstream| of(side, upstream)))
     }
 
-    fn during(&self, span: Span) -> impl Iterator<Item = &PhaseFigures> {
-        let phases = self.phases.iter();
-        phases.filter(move |phase| span.holds(phase.phase))
-    }
-
     /// The amplification that the budget towards `upstream` allows in `span`, in hundredths.
     ///
     /// In any stretch of time retries are at most a tenth of what succeeds, and so of what is sent,

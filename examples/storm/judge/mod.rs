@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::clients::Greed;
 use crate::figures::Figures;
 use crate::gateway::plan::Allowance;
 use crate::report::millis;
@@ -13,12 +14,13 @@ use crate::text::{after, duration, duration_or_none, share};
 
 mod greed;
 mod load;
+mod rule;
 mod rush;
 mod span;
 #[cfg(test)]
 mod tests;
 
-pub use greed::Greed;
+pub use rule::Rule;
 pub use span::Span;
 
 /// A generator later than this tells more of the machine than of the gateways.
@@ -43,7 +45,6 @@ pub struct Evidence {
     /// How long a breaker stays open, and how long a probe may take.
     pub open_time: Duration,
     pub lateness_p99: Duration,
-    pub greed: PerSide<Greed>,
     /// What each client may have.
     pub allowance: Allowance,
 }
@@ -62,6 +63,7 @@ pub struct PhaseFigures {
     pub sides: PerSide<PerUpstream<Figures>>,
     /// The same calls, told apart by what they were about.
     pub classes: PerSide<PerClass<Figures>>,
+    pub greed: PerSide<Greed>,
 }
 
 /// How payments came back.
@@ -73,45 +75,6 @@ pub struct Recovery {
     /// How long after that its callers were served again.
     #[serde(rename = "served_again_after_ms", serialize_with = "millis::serialize")]
     pub served_again: Option<Duration>,
-}
-
-/// What a bound demands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    Share,
-    Latency,
-    Recovery,
-    Control,
-    CheckoutShare,
-    CheckoutLatency,
-    BrowseShare,
-    Overrun,
-    InventoryLoad,
-    PaymentsLoad,
-    LoadControl,
-    OthersLimited,
-    GreedyAdmitted,
-}
-
-impl Rule {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Share => "inventory served",
-            Self::Latency => "inventory p99",
-            Self::Recovery => "payments served again",
-            Self::Control => "control: bare inventory",
-            Self::CheckoutShare => "checkout served",
-            Self::CheckoutLatency => "checkout p99",
-            Self::BrowseShare => "browse, of all served",
-            Self::Overrun => "control: all served",
-            Self::InventoryLoad => "load on inventory",
-            Self::PaymentsLoad => "load on payments",
-            Self::LoadControl => "control: bare load on payments",
-            Self::OthersLimited => "others over their limit",
-            Self::GreedyAdmitted => "greedy client let in",
-        }
-    }
 }
 
 /// One bound with what was measured on both sides.
@@ -140,7 +103,7 @@ impl Verdict {
     }
 }
 
-/// Judges every bound: those of an outage, those of the rush, those of the whole run.
+/// Judges every bound: those of an outage, of the rush, of the load, and of the greedy client.
 pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
     let outage = evidence
         .phases
@@ -169,9 +132,10 @@ impl Evidence {
         self.phases.iter().find(|figures| figures.phase == phase)
     }
 
-    /// When the run ended.
-    fn end(&self) -> Duration {
-        self.phases.last().map_or(Duration::ZERO, |phase| phase.to)
+    /// The phases that belong to `span`.
+    fn during(&self, span: Span) -> impl Iterator<Item = &PhaseFigures> {
+        let phases = self.phases.iter();
+        phases.filter(move |phase| span.holds(phase.phase))
     }
 
     /// The longest that payments may take to be served again: the jittered open time, one round of

@@ -25,6 +25,8 @@ pub struct Stretch {
     pub span: Range<Duration>,
     /// Calls per second.
     pub rate: u32,
+    /// Who makes them, each as often as any other.
+    pub clients: u32,
 }
 
 /// Who calls, in turn: three of five browse, one checks out.
@@ -56,7 +58,6 @@ pub fn arrivals(seed: u64, stretches: &[Stretch]) -> Vec<Arrival> {
     all.sort_by_key(|arrival| arrival.due);
     for (number, arrival) in (0..).zip(&mut all) {
         arrival.number = number;
-        arrival.caller = Caller::of(number);
     }
     all
 }
@@ -73,13 +74,14 @@ impl Stretch {
     /// The `n`th call drawn for the stretch, before which `first` were drawn for others.
     fn arrival(&self, seed: u64, first: u64, n: u64) -> Arrival {
         let upstream = Upstream::ALL[(n % 2) as usize];
+        let client = draw(seed, Purpose::Client, first + n);
         let place = draw(seed, purpose(upstream), first + n / 2);
         Arrival {
             number: 0,
             due: self.span.start + self.length().mul_f64(place),
             upstream,
             class: TURNS[(n % 5) as usize],
-            caller: Caller::of(0),
+            caller: Caller::drawn(client, self.clients),
         }
     }
 }
@@ -101,6 +103,7 @@ mod tests {
         Stretch {
             span: Duration::from_secs(from)..Duration::from_secs(to),
             rate,
+            clients: 100,
         }
     }
 

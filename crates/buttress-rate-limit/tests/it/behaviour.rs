@@ -187,3 +187,36 @@ async fn the_figures_add_up() {
     assert_eq!(quota.policy.window, secs(2));
     assert_eq!(quota.reset, secs(2));
 }
+
+// proves: RL-8
+#[tokio::test(start_paused = true)]
+async fn a_refusal_allocates_nothing() {
+    for limit in [
+        limit().token_bucket(Rate::per_second(1)),
+        limit().sliding_window(Rate::per_second(1)),
+        limit().bucketed_window(Rate::per_second(1)),
+    ]
+    .map(RateLimitBuilder::build)
+    {
+        drop(limit.try_acquire());
+        let made = allocation_counter::measure(|| assert!(limit.try_acquire().is_err()));
+        assert_eq!(made.count_total, 0);
+    }
+    let keyed = limit()
+        .token_bucket(Rate::per_second(1))
+        .keyed()
+        .build::<u64>();
+    drop(keyed.try_acquire(&7));
+    let made = allocation_counter::measure(|| assert!(keyed.try_acquire(&7).is_err()));
+    assert_eq!(made.count_total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_raised_serves_who_keeps_to_nearly_all_of_it() {
+    let limit = limit().sliding_window(Rate::per_second(1)).build();
+    limit.set_rate(Rate::per_second(100)).unwrap();
+    for _ in 0..1000 {
+        advance(Rate::per_second(97).interval()).await;
+        assert!(limit.try_acquire().is_ok());
+    }
+}

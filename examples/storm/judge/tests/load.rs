@@ -116,7 +116,8 @@ fn bare_retries_that_make_little_of_the_trouble_prove_nothing() {
 fn the_load_of_a_run_cut_short_or_without_calls_is_not_judged() {
     let verdicts = |run: &Evidence| -> Vec<Verdict> {
         let bounds = judge(run, Bounds::All).into_iter();
-        let of_load = bounds.filter(|bound| matches!(bound.span, Span::Failing | Span::Run));
+        let rules = [Rule::InventoryLoad, Rule::PaymentsLoad, Rule::LoadControl];
+        let of_load = bounds.filter(|bound| rules.contains(&bound.rule));
         of_load.map(|bound| bound.verdict).collect()
     };
     let mut cut = good_run();
