@@ -26,7 +26,7 @@ pub struct Options {
     /// Length of the run: the phases share it, a breaker stays open for a fortieth of it
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = seconds)]
     pub seconds: u32,
-    /// Calls per second to each gateway, half of them to each upstream; the rush brings more
+    /// Calls per second to each gateway, half of them to each upstream; the rush brings more, a greedy client a tenth
     #[arg(long, value_name = "R", default_value_t = 400, value_parser = rate)]
     pub rate: u32,
     /// Repeats arrivals, service times and failures
@@ -59,7 +59,8 @@ impl Options {
 /// times slower, answers every other call with 503, hangs, dies, and comes back. Then twice as many
 /// calls come as the gateway can serve, a fifth of them checkouts, three fifths from those who only
 /// browse. Both gateways send again what failed, three times at most; only the protected one has a
-/// budget for it. Reports are written to target/storm below the current directory.
+/// budget for it. After the calm, one client more calls ten times as often as any other; only the
+/// protected gateway limits it. Reports are written to target/storm below the current directory.
 /// Exit code: 0 when every bound held, 1 when one broke, 2 when the storm could not be run.
 #[derive(Parser)]
 #[command(

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use crate::attempts::Attempts;
-use crate::clients::{CLIENTS, GREED};
 use crate::figures::Figures;
-use crate::gateway::plan::Allowance;
-use crate::judge::Greed;
-use crate::stage::PerSide;
 
 /// The share of calls that were served, never rounded up: 100 % means all of them.
 pub fn share(figures: &Figures) -> String {
@@ -74,23 +70,11 @@ pub fn count(number: usize) -> String {
     grouped
 }
 
-/// What became of the client that asks for more than its share, in a few sentences.
-pub fn greed(greed: &PerSide<Greed>, allowance: Allowance) -> String {
-    let PerSide { protected, bare } = greed;
-    let Allowance { rate, burst } = allowance;
-    format!(
-        "One client of {clients} asked for {GREED} times its share, {calls} calls. The protected gateway \
-         turned {limited} of them away: a client may have {rate} calls/s, and {burst} at once. Of the \
-         others’ calls it turned away {others} for that. The bare one let in {let_in}.",
-        clients = CLIENTS + 1,
-        calls = count(protected.calls),
-        limited = percent(protected.limited, protected.calls),
-        others = match protected.others_limited {
-            0 => "none".into(),
-            some => count(some),
-        },
-        let_in = percent(bare.admitted(), bare.calls),
-    )
+/// A rate with as many decimals as it needs, two at most.
+pub fn rate(per_second: f64) -> String {
+    let digits = format!("{per_second:.2}");
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    format!("{digits}/s")
 }
 
 /// Text broken into lines of at most `width` characters, where its words allow it.
@@ -159,6 +143,14 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(16_000), "16\u{202f}000");
         assert_eq!(count(1_000_000), "1\u{202f}000\u{202f}000");
+    }
+
+    #[test]
+    fn a_rate_has_the_decimals_it_needs() {
+        assert_eq!(
+            [6.0, 7.5, 0.15, 40.0, 14.0 / 60.0].map(rate),
+            ["6/s", "7.5/s", "0.15/s", "40/s", "0.23/s"]
+        );
     }
 
     #[test]

@@ -21,6 +21,16 @@ fn folder(test: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test)
 }
 
+fn reports(test: &str) -> PathBuf {
+    folder(test).join("target/storm")
+}
+
+#[cfg(unix)]
+fn report(test: &str) -> serde_json::Value {
+    let json = fs::read_to_string(reports(test).join("report.json")).unwrap();
+    serde_json::from_str(&json).unwrap()
+}
+
 /// The one line by which storm refuses to run.
 fn refusal(test: &str, args: &[&str]) -> String {
     let Output {
@@ -78,6 +88,15 @@ impl Running {
         // Whoever reads no further must not stop it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, upstreams }
+    }
+
+    /// Stops it as its user would, and waits until it has written its reports.
+    #[cfg(unix)]
+    fn interrupt(&mut self) {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 
     fn left_behind(&self) -> Vec<SocketAddr> {
@@ -145,23 +164,35 @@ fn a_killed_storm_leaves_no_upstream_behind() {
 
 #[cfg(unix)]
 #[test]
+fn a_greedy_client_is_limited_after_the_calm_and_nobody_else_is() {
+    let mut running = Running::start("greedy");
+    // Three seconds of calm, and two and a half with a client that makes 40 calls in each.
+    sleep(Duration::from_millis(5_500));
+    running.interrupt();
+    let report = report("greedy");
+    for side in ["protected", "bare"] {
+        let greed =
+            |of: &serde_json::Value, field: &str| of["greed"][side][field].as_u64().unwrap();
+        assert_eq!(greed(&report["phases"][0], "calls"), 0, "in the calm phase");
+        assert_eq!(greed(&report, "others_limited"), 0, "{side}");
+        let (limited, served) = (greed(&report, "limited"), greed(&report, "served"));
+        assert_eq!(limited > 0, side == "protected", "{side}: {limited}");
+        assert!(served > 0, "{side}");
+    }
+    for others in ["without_greed", "with_greed"] {
+        assert!(report["others"][others]["served"].as_u64().unwrap() > 0);
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn ctrl_c_ends_every_upstream_and_still_writes_the_reports() {
     let mut running = Running::start("interrupted");
     sleep(Duration::from_secs(1));
-    let pid = running.child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    running.interrupt();
     assert_eq!(running.left_behind(), []);
 
-    let folder = folder("interrupted").join("target/storm");
-    let json = fs::read_to_string(folder.join("report.json")).unwrap();
-    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let report = report("interrupted");
     assert!(report["cut_short_after_ms"].as_f64().unwrap() < 10_000.0);
     assert!(
         report["phases"][0]["protected"]["inventory"]["served"]
@@ -197,6 +228,6 @@ fn ctrl_c_ends_every_upstream_and_still_writes_the_reports() {
         !bounds.is_empty() && bounds.iter().all(not_judged),
         "{bounds:#?}"
     );
-    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    let page = fs::read_to_string(reports("interrupted").join("report.html")).unwrap();
     assert!(page.contains("cut short after") && page.ends_with("</html>\n"));
 }

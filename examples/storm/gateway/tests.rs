@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::any;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, request};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -13,6 +13,7 @@ use tower::ServiceExt;
 use super::plan::Plan;
 use super::*;
 use crate::attempts::Tally;
+use crate::clients::CLIENT_HEADER;
 use crate::gateway::protected::Protected;
 use crate::schedule::Schedule;
 use crate::stage::PerUpstream;
@@ -42,14 +43,22 @@ impl Stand {
         Self { gateway, tally }
     }
 
-    /// Makes a call; gives its answer and how often it was sent on.
+    /// Makes a call, each by a client of its own; gives its answer and how often it was sent on.
     async fn call(&self, method: Method, call: u64) -> (StatusCode, u8) {
-        let request = Request::builder().uri("/payments").method(method);
-        let request = request.header(CALL_HEADER, call).body(Body::empty());
-        let gateway = self.gateway.clone();
-        let answer: Response = gateway.oneshot(request.unwrap()).await.unwrap();
-        (answer.status(), self.tally.of(call))
+        let request = from(&format!("client-{call}")).method(method);
+        let request = request.header(CALL_HEADER, call);
+        (self.answer(request).await, self.tally.of(call))
     }
+
+    async fn answer(&self, request: request::Builder) -> StatusCode {
+        let request = request.body(Body::empty()).unwrap();
+        let answer: Response = self.gateway.clone().oneshot(request).await.unwrap();
+        answer.status()
+    }
+}
+
+fn from(client: &str) -> request::Builder {
+    Request::get("/payments").header(CLIENT_HEADER, client)
 }
 
 async fn upstream(failing: u64) -> SocketAddr {
@@ -103,6 +112,38 @@ async fn an_upstream_that_always_fails_is_spared_by_the_budget_and_then_by_the_b
 }
 
 #[tokio::test]
+async fn only_the_protected_one_turns_away_a_client_that_calls_too_often_and_nobody_else() {
+    for (side, let_in) in [(Side::Protected, 30), (Side::Bare, 200)] {
+        let (stand, start) = (Stand::new(side, 0).await, Instant::now());
+        let (mut served, mut limited) = (0, 0);
+        for _ in 0..200 {
+            match stand.answer(from("greedy")).await {
+                StatusCode::OK => served += 1,
+                StatusCode::TOO_MANY_REQUESTS => limited += 1,
+                other => panic!("{other}"),
+            }
+        }
+        // Six more come with each second.
+        let more = start.elapsed().as_secs_f64() * 6.0;
+        let most = let_in + more as usize;
+        assert!((let_in..=most).contains(&served), "{served}, {side:?}");
+        assert_eq!(served + limited, 200);
+        assert_eq!(stand.answer(from("client-1")).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn only_the_protected_one_turns_away_who_does_not_say_who_it_is() {
+    for (side, expected) in [
+        (Side::Protected, StatusCode::TOO_MANY_REQUESTS),
+        (Side::Bare, StatusCode::OK),
+    ] {
+        let stand = Stand::new(side, 0).await;
+        assert_eq!(stand.answer(Request::get("/payments")).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout() {
     // It accepts, as the kernel does that for it, and never answers.
     let hanging = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -114,7 +155,7 @@ async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout() {
     let (plan, start) = (Plan::new(schedule, 400), Instant::now());
     let protected = Protected::new(plan);
     let gateway = protected.router(&PerUpstream::from_fn(|_| way.clone()));
-    let request = Request::get("/payments").body(Body::empty()).unwrap();
+    let request = from("client").body(Body::empty()).unwrap();
     let answer: Response = gateway.oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
     // Nothing was learned yet; and there is no time left for a second attempt.

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{Outcome, Report, chart};
+use super::{Outcome, Report, chart, greed};
 use crate::attempts::Attempts;
 use crate::figures::Figures;
 use crate::gateway::plan::{FACTOR, FIRST_BACKOFF, FLOOR, RETRIES};
 use crate::judge::{Bound, PhaseFigures, Verdict};
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
-use crate::text::{after, amplification, count, duration, duration_or_none, greed, percent, share};
+use crate::text::{after, amplification, count, duration, duration_or_none, percent, share};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -46,10 +46,8 @@ pub fn page(report: &Report) -> String {
         ("{{factor}}", FACTOR.to_string()),
         ("{{floor}}", duration(FLOOR)),
         ("{{max_wait}}", duration(settings.plan.attempt_limit)),
-        (
-            "{{greed}}",
-            unbroken(&greed(&report.greed, settings.plan.per_client)),
-        ),
+        ("{{greed}}", unbroken(&greed::story(report))),
+        ("{{greedy}}", greed::rows(report)),
         ("{{lateness}}", report.lateness()),
     ];
     parts.iter().fold(PAGE.to_owned(), |page, (name, text)| {
@@ -110,6 +108,11 @@ fn tiles(report: &Report) -> String {
             again,
         ),
         tile("Checkouts served in the rush", of(Phase::Rush), checkouts),
+        tile(
+            "Calls of the greedy client turned away",
+            of(Phase::Rush),
+            |_, side| greed::turned_away(report.greed.of(side)),
+        ),
     ]
     .concat()
 }
@@ -185,12 +188,12 @@ fn class_rows(phase: &PhaseFigures) -> String {
     })
 }
 
-fn name(phase: &PhaseFigures) -> String {
+pub fn name(phase: &PhaseFigures) -> String {
     let cut = if phase.over { "" } else { " (cut short)" };
     format!("{}{cut}", phase.phase.name())
 }
 
-fn rows(name: &str, story: &str, cells: impl Fn(Side) -> String) -> String {
+pub fn rows(name: &str, story: &str, cells: impl Fn(Side) -> String) -> String {
     let mut rows = String::new();
     for side in Side::ALL {
         rows.push_str(if side == Side::Protected {
@@ -241,7 +244,7 @@ fn load_cells(attempts: Attempts) -> String {
     ])
 }
 
-fn data(figures: &[String]) -> String {
+pub fn data(figures: &[String]) -> String {
     let each = figures.iter().map(|figure| format!("<td>{figure}</td>"));
     each.collect()
 }

@@ -9,25 +9,28 @@ use serde::Serialize;
 
 use crate::attempts::Attempts;
 use crate::breakers::Transition;
+use crate::clients::Greed;
 use crate::figures::{Figures, Record};
-use crate::gateway::plan::{Allowance, Plan};
-use crate::judge::{
-    Bound, Bounds, Evidence, Greed, PhaseFigures, Recovery, Rule, Span, Verdict, judge,
-};
+use crate::gateway::plan::Plan;
+use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Span, Verdict, judge};
 use crate::options::Options;
-use crate::schedule::{Phase, Schedule};
+use crate::schedule::Schedule;
 use crate::stage::{PerClass, PerSide, PerUpstream};
-use crate::text::{duration, share};
+use crate::text::duration;
 use crate::timeouts::{History, Timed};
 
 mod attempts;
 mod chart;
+pub mod greed;
+mod headline;
 mod html;
 pub mod millis;
 mod panel;
 #[cfg(test)]
 mod tests;
 mod tip;
+
+use headline::headline;
 
 /// How many slices a timeline has at most, and how thin they may be.
 const MOST_SLICES: u32 = 80;
@@ -51,8 +54,10 @@ pub struct Report {
     pub phases: Vec<PhaseFigures>,
     pub load: Load,
     pub recovery: PerSide<Recovery>,
-    /// What became of the client that asks for ten times its share, and what it cost the others.
+    /// What became of the client that asks for ten times its share, in the whole run.
     pub greed: PerSide<Greed>,
+    /// What became of the others’ calls to inventory without it, and with it.
+    pub others: Others,
     #[serde(rename = "breaker_transitions")]
     pub transitions: Vec<Transition>,
     /// Of the protected gateway, as is what its slices say of them.
@@ -94,6 +99,27 @@ impl Load {
     }
 }
 
+/// Calls to inventory, which is as well as ever until the rush: through it the protected gateway shows
+/// whether others feel a client that asks for too much.
+#[derive(Clone, Debug, Serialize)]
+pub struct Others {
+    /// In the calm phase, before the greedy client comes.
+    pub without_greed: Figures,
+    /// From then on, until the rush.
+    pub with_greed: Figures,
+}
+
+impl Others {
+    fn of(record: &Record, schedule: Schedule) -> Self {
+        let (from, to) = (schedule.greed().start, schedule.rush().start);
+        let inventory = |span| record.figures(span).protected.inventory;
+        Self {
+            without_greed: inventory(Duration::ZERO..from),
+            with_greed: inventory(from..to),
+        }
+    }
+}
+
 /// A short part of the run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Slice {
@@ -118,8 +144,7 @@ impl Report {
     ) -> Self {
         let schedule = options.schedule();
         let until = cut_short.unwrap_or(Duration::MAX).min(schedule.total());
-        let allowance = options.plan().per_client;
-        let evidence = evidence(record, schedule, &accepted, until, allowance);
+        let evidence = evidence(record, options, &accepted, until);
         let bounds = judge(&evidence, options.bounds);
         let broken = bounds.iter().any(|bound| bound.verdict == Verdict::Broken);
         Self {
@@ -139,7 +164,8 @@ impl Report {
                 run: evidence.attempts(Span::Run),
             },
             recovery: evidence.recovery,
-            greed: evidence.greed,
+            greed: evidence.greed(Span::Run),
+            others: Others::of(record, schedule),
             transitions,
             timeline: timeline(record, &timeouts, schedule, until),
             timeouts,
@@ -184,18 +210,19 @@ impl Settings {
 
 fn evidence(
     record: &Record,
-    schedule: Schedule,
+    options: &Options,
     accepted: &PerSide<Option<Duration>>,
     until: Duration,
-    allowance: Allowance,
 ) -> Evidence {
+    let schedule = options.schedule();
     let phases = schedule.phases().map(|(phase, span)| PhaseFigures {
         phase,
         from: span.start,
         to: span.end,
         over: span.end <= until,
         sides: record.figures(span.clone()),
-        classes: record.classes(span),
+        classes: record.classes(span.clone()),
+        greed: record.greed(span),
     });
     // From the rush on, calls to payments are lost for another reason.
     let rush = schedule.rush().start.min(until);
@@ -212,8 +239,7 @@ fn evidence(
         recovery,
         open_time: schedule.open_time(),
         lateness_p99: record.lateness_p99(),
-        greed: record.greed(),
-        allowance,
+        allowance: options.plan().per_client,
     }
 }
 
@@ -246,64 +272,4 @@ fn timeline(
         timeouts: PerUpstream::from_fn(|upstream| timeouts.of(upstream).timed(from..from + width)),
     };
     starts.map(slice).collect()
-}
-
-/// The result in a sentence or two.
-fn headline(evidence: &Evidence, bounds: &[Bound], cut_short: Option<Duration>) -> String {
-    let broken = bounds.iter().find(|bound| bound.verdict == Verdict::Broken);
-    let over = |phase| evidence.of(phase).filter(|phase| phase.over);
-    match (broken, over(Phase::Hanging), over(Phase::Rush)) {
-        (Some(broken), ..) => what_broke(broken),
-        (None, Some(hanging), rush) => outage(hanging) + &rush.map(rush_hour).unwrap_or_default(),
-        (None, None, _) => {
-            let after = duration(cut_short.unwrap_or_default());
-            format!("Cut short after {after}, before anything was proved.")
-        }
-    }
-}
-
-fn what_broke(broken: &Bound) -> String {
-    let Bound {
-        rule,
-        span,
-        limit,
-        protected,
-        bare,
-        ..
-    } = broken;
-    match rule {
-        Rule::Control => format!(
-            "The run proved nothing: the bare gateway, too, served {bare} of the calls to \
-             inventory while payments hung.",
-        ),
-        Rule::Overrun => format!(
-            "The run proved nothing: the protected gateway served {protected} of the calls in \
-             the rush.",
-        ),
-        Rule::LoadControl => format!(
-            "The run proved nothing: the bare gateway, too, sent payments only {bare} attempts for \
-             each call.",
-        ),
-        _ => {
-            let (rule, span) = (rule.name(), span.name());
-            format!("A bound broke, {rule} in {span}: {protected}, not {limit} (bare: {bare}).")
-        }
-    }
-}
-
-fn outage(hanging: &PhaseFigures) -> String {
-    format!(
-        "While payments hung, the protected gateway served {} of the calls to inventory; \
-         the bare one served {}.",
-        share(&hanging.sides.protected.inventory),
-        share(&hanging.sides.bare.inventory),
-    )
-}
-
-fn rush_hour(rush: &PhaseFigures) -> String {
-    format!(
-        " In the rush it served {} of the checkouts; the bare one served {}.",
-        share(&rush.classes.protected.checkout),
-        share(&rush.classes.bare.checkout),
-    )
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::clients::Caller;
 use crate::load::call::{Call, Outcome as Ending};
 use crate::options::{Command, parse};
+use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
 use crate::timeouts::Timings;
 
@@ -50,7 +51,35 @@ fn record(ending: impl Fn(Side, Upstream, Phase) -> Ending) -> Record {
             }
         }
     }
-    Record::new(calls)
+    Record::new([calls, greedy_calls()].concat())
+}
+
+/// Forty calls per second from the slow phase on, of which the protected gateway lets in thirty, and one
+/// in seven of the others.
+fn greedy_calls() -> Vec<Call> {
+    let from = options().schedule().greed().start;
+    let dues = (0..).map(|n| (n, from + Duration::from_millis(n * 25)));
+    let dues = dues.take_while(|(_, due)| *due < options().schedule().total());
+    let call = |n, due, side| {
+        let limited = side == Side::Protected && n >= 30 && n % 7 != 0;
+        Call {
+            side,
+            upstream: Upstream::Inventory,
+            class: Class::Browse,
+            caller: Caller::Greedy,
+            due,
+            late: Duration::ZERO,
+            latency: Duration::from_secs(1),
+            outcome: if limited {
+                Ending::Limited
+            } else {
+                Ending::Served
+            },
+            attempts: 1,
+        }
+    };
+    dues.flat_map(|(n, due)| Side::ALL.map(|side| call(n, due, side)))
+        .collect()
 }
 
 /// The bare gateway tries three times more what fails; the protected one leaves it.
@@ -149,7 +178,36 @@ fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
         .bounds
         .iter()
         .filter(|bound| bound.verdict == Verdict::Held);
-    assert_eq!((held.count(), report.bounds.len()), (4, 23));
+    assert_eq!((held.count(), report.bounds.len()), (5, 31));
+}
+
+#[test]
+fn the_greedy_client_is_told_apart_and_the_others_are_told_before_and_with_it() {
+    let report = report(&record(as_expected), None);
+    let PerSide { protected, bare } = report.greed;
+    assert_eq!((protected.calls, bare.calls), (512, 512));
+    assert_eq!((protected.let_in(), bare.let_in()), (99, 512));
+    assert_eq!(greed::turned_away(&protected), "80.6 %");
+    assert_eq!(protected.others_limited, 0);
+    assert_eq!(
+        greed::story(&report),
+        "After the calm phase one client called ten times as often as others do: 40/s. The protected \
+         gateway lets each have 6/s, and 30 at once. With it, 100 % of the others’ calls to inventory \
+         were served until the rush, p99 15 ms; without it, in the calm phase, 100 %, p99 15 ms.",
+    );
+}
+
+#[test]
+fn a_call_of_another_that_is_limited_breaks_the_run() {
+    let one = |side, upstream, phase| match (side, upstream, phase) {
+        (Side::Protected, Upstream::Payments, Phase::Calm) => Ending::Limited,
+        _ => as_expected(side, upstream, phase),
+    };
+    let report = report(&record(one), None);
+    assert_eq!(
+        report.headline,
+        "A bound broke, others limited in whole run: 320, not 0 calls (bare: 0).",
+    );
 }
 
 #[test]
@@ -179,7 +237,8 @@ fn the_page_is_filled_and_shows_every_phase_and_verdict() {
     for class in Class::ALL {
         assert!(page.contains(class.name()), "{}", class.name());
     }
-    assert_eq!(page.matches("✓ held").count(), 23);
+    assert_eq!(page.matches("✓ held").count(), 31);
+    assert!(page.contains("The greedy client"));
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::attempts::Attempts;
+use crate::clients::Greed;
 use crate::gateway::plan::Plan;
-use crate::judge::{Bound, PhaseFigures, Rule, Verdict};
-use crate::report::Report;
+use crate::judge::{Bound, PhaseFigures, Rule, Span, Verdict};
+use crate::report::{Report, greed};
 use crate::schedule::Phase;
-use crate::stage::{Class, Side, Upstream};
-use crate::text::{amplification, duration_or_none, greed, percent, share, wrapped};
+use crate::stage::{Class, PerSide, Side, Upstream};
+use crate::text::{amplification, duration_or_none, percent, share, wrapped};
 
 const WIDTH: usize = 80;
 
@@ -25,14 +26,7 @@ impl Display for Table<'_> {
             write_classes(f, rush)?;
             write_rush(f, self.0.settings.plan)?;
         }
-        writeln!(
-            f,
-            "\n{}",
-            wrapped(
-                &greed(&self.0.greed, self.0.settings.plan.per_client),
-                WIDTH
-            )
-        )?;
+        write_greed(f, self.0)?;
         writeln!(f)?;
         write_bounds(f, &self.0.bounds)?;
         writeln!(
@@ -147,6 +141,35 @@ fn write_rush(f: &mut Formatter<'_>, plan: Plan) -> fmt::Result {
     )
 }
 
+/// The greedy client, phase by phase and in all; nothing where it never came.
+fn write_greed(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.greed.protected.calls == 0 {
+        return Ok(());
+    }
+    let groups = ["turned away (429)", "let in", "others turned away"];
+    write_head(f, ["greedy client", "calls"], &groups)?;
+    for phase in report.phases.iter().filter(|p| p.phase.has_greed()) {
+        write_greed_of(f, phase.phase.name(), &phase.greed)?;
+    }
+    write_greed_of(f, Span::Run.name(), &report.greed)?;
+    writeln!(f, "{}", wrapped(&greed::story(report), WIDTH))
+}
+
+fn write_greed_of(f: &mut Formatter<'_>, name: &str, greed: &PerSide<Greed>) -> fmt::Result {
+    write!(f, "{name:14}{:>6}", greed.protected.calls)?;
+    let columns: [fn(&Greed) -> String; 3] = [
+        greed::turned_away,
+        |greed| greed.let_in().to_string(),
+        |greed| greed.others_limited.to_string(),
+    ];
+    for column in columns {
+        for side in Side::ALL {
+            write!(f, "{:>10}", column(greed.of(side)))?;
+        }
+    }
+    writeln!(f)
+}
+
 fn write_phase(f: &mut Formatter<'_>, phase: &PhaseFigures) -> fmt::Result {
     let sides = [&phase.sides.protected, &phase.sides.bare];
     let calls = sides[0].inventory.calls + sides[0].payments.calls;
@@ -196,13 +219,13 @@ fn write_group(f: &mut Formatter<'_>, group: &[Bound]) -> fmt::Result {
     match (rule, verdict) {
         (_, Verdict::NotJudged(_)) => writeln!(f),
         (Rule::Share | Rule::Latency, Verdict::Held) => writeln!(f, ", {}", phases(group)),
-        (Rule::Share | Rule::Latency, _) => writeln!(f, ", {}", measured(group)),
+        (Rule::GreedyLetIn, Verdict::Held) if group.len() > 1 => writeln!(f, ", {}", phases(group)),
+        (Rule::Share | Rule::Latency | Rule::GreedyLetIn, _) => {
+            writeln!(f, ", {}", measured(group))
+        }
         (Rule::Control | Rule::LoadControl, _) => writeln!(f, ": {bare}"),
         (Rule::Recovery, _) => writeln!(f, ": {protected} (bare: {bare})"),
-        (
-            Rule::InventoryLoad | Rule::PaymentsLoad | Rule::OthersLimited | Rule::GreedyAdmitted,
-            _,
-        ) => {
+        (Rule::InventoryLoad | Rule::PaymentsLoad | Rule::OthersLimited, _) => {
             writeln!(f, ", {span}: {protected} (bare: {bare})")
         }
         _ => writeln!(f, " in the rush: {protected} (bare: {bare})"),

@@ -75,16 +75,10 @@ fn a_protected_gateway_that_limits_nobody_breaks_every_bound_on_the_greedy_clien
 fn a_greedy_client_that_asks_for_what_it_may_have_proves_nothing() {
     let mut run = good_run();
     for phase in &mut run.phases[1..] {
-        (
-            phase.greed.protected.calls,
-            phase.greed.protected.limited,
-        ) = (6, 0);
+        (phase.greed.protected.calls, phase.greed.protected.limited) = (6, 0);
     }
     let too_little = Verdict::NotJudged("it asked for too little");
-    assert_eq!(
-        verdict_of(&run, Rule::GreedyLetIn, Span::Run),
-        too_little
-    );
+    assert_eq!(verdict_of(&run, Rule::GreedyLetIn, Span::Run), too_little);
     assert_eq!(
         verdict_of(&run, Rule::GreedyLetIn, Phase::Slow.into()),
         Verdict::Held

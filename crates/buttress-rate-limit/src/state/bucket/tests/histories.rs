@@ -148,7 +148,6 @@ impl Trio {
         }
     }
 
-    // proves: RL-3
     fn the_wait_is_exact(&mut self, units: u32, wait: u64) {
         let due = self.now.saturating_add(wait);
         assert!(wait > 0);
@@ -251,7 +250,6 @@ impl Trio {
     }
 
     /// Over every interval, whatever the rate was: admitted less given back is at most the burst at its end and the flow in between.
-    // proves: RL-1
     fn every_interval_keeps_the_bound(&self) {
         for (first, from) in self.entries.iter().enumerate() {
             let mut sum = 0;

@@ -147,7 +147,6 @@ impl Pair {
         self.the_wait_is_exact(units, wait);
     }
 
-    // proves: RL-3
     fn the_wait_is_exact(&self, units: u32, wait: u64) {
         assert!(wait > 0);
         let earlier = self.window.take(units, at(self.now + wait - 1));

@@ -190,7 +190,6 @@ impl<'a> History<'a> {
     }
 
     /// Of the calls that lie in a window as a whole there are never more than the limit.
-    // proves: RL-1
     fn no_window_has_too_many(&mut self) {
         self.entries.sort_by_key(|entry| entry.before);
         for (place, first) in self.entries.iter().enumerate() {
