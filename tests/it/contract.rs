@@ -70,7 +70,7 @@ macro_rules! promises {
                     || {
                         let $handles = Handles::for_one_call();
                         let $plain = $layers;
-                        $handles.conserved_by($subject!($adopted))
+                        $handles.conserved_by($subject($adopted))
                     }
                 };
             }
@@ -114,7 +114,7 @@ macro_rules! promises {
             #[test]
             fn loses_nothing_under_the_hammer() {
                 let $handles = Handles::for_many_calls();
-                let subject = $handles.conserved_by(plain_subject!(($layers, WidenLayer)));
+                let subject = $handles.conserved_by(plain_subject(($layers, WidenLayer)));
                 let report = hammered(subject);
                 $handles.assert_all_settled(&report, report.peak_in_flight);
             }
@@ -123,7 +123,7 @@ macro_rules! promises {
             #[test]
             fn loses_nothing_over_http_under_the_hammer() {
                 let $handles = Handles::for_many_calls();
-                let subject = $handles.conserved_by(http_subject!(($layers.http(), WidenLayer)));
+                let subject = $handles.conserved_by(http_subject(($layers.http(), WidenLayer)));
                 let report = hammered(subject);
                 $handles.assert_all_settled(&report, report.peak_open);
             }

@@ -53,7 +53,7 @@ macro_rules! subject {
         || {
             let $chain = chain::<$error>();
             let watched = $chain.clone();
-            http_subject!($layers).conserves("levels", move || held(&watched))
+            http_subject($layers).conserves("levels", move || held(&watched))
         }
     };
 }

@@ -13,7 +13,7 @@ use buttress_core::{Key, Settle, Verdict, WidenLayer};
 use buttress_http::respond;
 use buttress_rate_limit::{KeyedRateLimit, Permit, Rate, RateLimit};
 use buttress_retry::{Backoff, Retry};
-use buttress_testkit::{HammerReport, Live, ProbeError, Subject, cancel_matrix, strict_contract};
+use buttress_testkit::{HammerReport, Subject, cancel_matrix, strict_contract};
 use buttress_timeout::AdaptiveTimeout;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
@@ -223,7 +223,7 @@ macro_rules! promises {
                 super::super::keeps_every_promise(Failing::$failing, || {
                     let $handles = Handles::for_one_call();
                     let layers = ($layers, WidenLayer);
-                    $handles.conserved_by(plain_subject!(layers))
+                    $handles.conserved_by(plain_subject(layers))
                 });
             }
 
@@ -233,7 +233,7 @@ macro_rules! promises {
                 super::super::keeps_every_promise(Failing::$failing, || {
                     let $handles = Handles::for_one_call();
                     let layers = respond($layers);
-                    $handles.conserved_by(http_subject!(layers))
+                    $handles.conserved_by(http_subject(layers))
                 });
             }
 
@@ -242,7 +242,7 @@ macro_rules! promises {
             fn loses_nothing_under_the_hammer() {
                 let $handles = Handles::for_many_calls();
                 let layers = ($layers, WidenLayer);
-                let report = hammered($handles.conserved_by(plain_subject!(layers)));
+                let report = hammered($handles.conserved_by(plain_subject(layers)));
                 $handles.assert_all_settled(&report);
             }
         }
@@ -389,7 +389,7 @@ impl Line {
         }
     }
 
-    fn conserved_by<L>(&self, subject: Subject<L>) -> Subject<L, (), Live, ProbeError> {
+    fn conserved_by<L>(&self, subject: Subject<L>) -> Subject<L> {
         let line = self.limit.clone();
         let subject = self.handles.conserved_by(subject);
         subject.conserves("places", move || line.snapshot().waiting as usize)
@@ -408,7 +408,7 @@ macro_rules! waiting {
                 let fixture = || {
                     let $line = Line::new();
                     let layers = (SpentLayer::new(&$line.limit, polls), $layers, WidenLayer);
-                    $line.conserved_by(plain_subject!(layers))
+                    $line.conserved_by(plain_subject(layers))
                 };
                 if polls == 0 {
                     strict_contract(&fixture);

@@ -8,10 +8,15 @@ use buttress_bulkhead::{Bulkhead, BulkheadLayer};
 use buttress_circuit_breaker::{CircuitBreaker, State};
 use buttress_core::{Settle, Verdict};
 use buttress_retry::{Backoff, Retry, RetryBudgetLayer};
-use buttress_testkit::{HammerReport, Live, Subject};
+use buttress_testkit::{HammerReport, Live, Probe, ProbeError, Subject};
 use buttress_timeout::AdaptiveTimeout;
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body::{Body, Frame};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
+use tower::util::{BoxCloneServiceLayer, MapErrLayer, MapResponseLayer};
+use tower::{BoxError, Layer, Service};
 
 /// The components under test; a subject may use some of them.
 pub(super) struct Handles {
@@ -183,26 +188,47 @@ impl Handles {
     }
 }
 
+/// What layers make of a probe, of one type whatever they are: what tries them is compiled once, and not for each of them.
+type Boxed<Req, T, U> = BoxCloneServiceLayer<Probe<T, ProbeError>, Req, U, BoxError>;
+
 /// Plain calls through these layers.
-macro_rules! plain_subject {
-    ($layers:expr) => {
-        buttress_testkit::Subject::new($layers)
-    };
+pub(super) fn plain_subject<L, E>(layers: L) -> Subject<Boxed<(), Live, Live>>
+where
+    L: Layer<Probe<Live, ProbeError>> + Send + Sync + 'static,
+    L::Service: Service<(), Response = Live, Error = E, Future: Send>,
+    L::Service: Clone + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let boxed = MapErrLayer::new(E::into as fn(E) -> BoxError);
+    Subject::new(BoxCloneServiceLayer::new((boxed, layers)))
 }
+
+type Sent = Request<Empty<Bytes>>;
+type Answer = Response<TwoFrames>;
+type Read = Response<UnsyncBoxBody<Bytes, BoxError>>;
+type ReadFrame = fn(Pin<&mut Read>, &mut Context<'_>) -> Poll<Option<()>>;
 
 /// Calls over HTTP through these layers, answered with two frames.
-macro_rules! http_subject {
-    ($layers:expr) => {
-        buttress_testkit::Subject::new($layers)
-            .requests(|| http::Request::new(http_body_util::Empty::<bytes::Bytes>::new()))
-            .responses(|live| http::Response::new($crate::contract::subjects::TwoFrames::new(live)))
-            .reads(|response, cx| {
-                http_body::Body::poll_frame(response, cx).map(|frame| frame.map(drop))
-            })
-    };
+pub(super) fn http_subject<L, B, E>(
+    layers: L,
+) -> Subject<Boxed<Sent, Answer, Read>, Sent, Answer, ProbeError, ReadFrame>
+where
+    L: Layer<Probe<Answer, ProbeError>> + Send + Sync + 'static,
+    L::Service: Service<Sent, Response = Response<B>, Error = E, Future: Send>,
+    L::Service: Clone + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let body = |body: B| body.map_err(Into::into).boxed_unsync();
+    let boxed = (
+        MapErrLayer::new(E::into as fn(E) -> BoxError),
+        MapResponseLayer::new(move |answer: Response<B>| answer.map(body)),
+    );
+    Subject::new(BoxCloneServiceLayer::new((boxed, layers)))
+        .requests(|| Request::new(Empty::new()))
+        .responses(|live| Response::new(TwoFrames::new(live)))
+        .reads(|answer, cx| answer.poll_frame(cx).map(|frame| frame.map(drop)))
 }
-
-pub(super) use {http_subject, plain_subject};
 
 /// A body that is over with its second frame.
 pub(super) struct TwoFrames {

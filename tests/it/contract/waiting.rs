@@ -174,7 +174,7 @@ macro_rules! waiting {
                         let bulkhead = $handles.bulkhead.clone();
                         let crowd = CrowdLayer { bulkhead, polls };
                         let layers = (crowd, $adopted, LapsingLayer { lapses });
-                        $handles.conserved_by($subject!(layers))
+                        $handles.conserved_by($subject(layers))
                     }
                 };
             }
