@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use buttress_core::{Deadline, Priority, Rejected};
+use buttress_queue::Key;
 use buttress_timer::Alarm;
 use tokio::time::Instant;
 
 use crate::permit::Permit;
 use crate::shared::Shared;
-use crate::state::{Call, Fate, Key, NoPlace, Turn};
+use crate::state::{Call, Fate, NoPlace, Turn};
 use crate::waiter::Waiter;
 
 /// Waits for a slot of a bulkhead: the future of [`Bulkhead::acquire`](crate::Bulkhead::acquire).

@@ -3,6 +3,7 @@
 //! lock was released.
 
 use buttress_core::Priority;
+use buttress_queue::Key;
 use buttress_sync::atomic::{AtomicU32, Ordering};
 use buttress_sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ mod shuttle_tests;
 mod tests;
 
 pub(crate) use self::answers::{Arrival, NoPlace, Notice, Turn};
-pub(crate) use self::queue::{Call, Fate, Key, MOST_QUEUED, PerClass, Tally, Terms};
+pub(crate) use self::queue::{Call, Fate, MOST_QUEUED, PerClass, Tally, Terms};
 use self::queue::{Queue, Standing};
 pub(crate) use self::slots::{Claim, MOST_CALLS, Occupancy, Slots};
 

@@ -1,13 +1,12 @@
 //! What stands in the queue for a call: how to wake it, when, and what became of it.
 
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use buttress_sync::Mutex;
+use buttress_queue::Letter;
 use buttress_timer::Alarm;
 use tokio::time::Instant;
 
@@ -29,12 +28,7 @@ pub(crate) struct Waiter {
     limit: Instant,
     /// Whether the timer has gone off, or was dropped with its runtime, and nobody has armed it again since.
     unarmed: AtomicBool,
-    letter: Mutex<Letter>,
-}
-
-struct Letter {
-    task: Option<Waker>,
-    fate: Option<Fate>,
+    letter: Letter<Fate>,
 }
 
 impl Waiter {
@@ -44,10 +38,7 @@ impl Waiter {
             alarm: Alarm::new(limit.min(now + LOOK_AGAIN)),
             limit,
             unarmed: AtomicBool::new(false),
-            letter: Mutex::new(Letter {
-                task: Some(task),
-                fate: None,
-            }),
+            letter: Letter::new(Some(task)),
         }
     }
 
@@ -59,20 +50,8 @@ impl Waiter {
         self.limit
     }
 
-    /// Remembers whom to wake. Wakers are cloned and dropped without the lock: they are not ours.
     pub(crate) fn remember(&self, task: &Waker) {
-        let known = |letter: &Letter| {
-            letter
-                .task
-                .as_ref()
-                .is_some_and(|known| known.will_wake(task))
-        };
-        if known(&self.letter.lock()) {
-            return;
-        }
-        let task = Some(task.clone());
-        let old = mem::replace(&mut self.letter.lock().task, task);
-        drop(old);
+        self.letter.remember(task);
     }
 
     /// Lets its timer go off at `due` at the latest.
@@ -101,16 +80,12 @@ impl Waiter {
     }
 
     pub(crate) fn wake_task(&self) {
-        let task = self.letter.lock().task.take();
-        // A panic in it must not keep others from being woken: it is none of theirs, nor of whoever comes by.
-        if let Some(task) = task {
-            let _ = catch_unwind(AssertUnwindSafe(|| task.wake()));
-        }
+        self.letter.wake();
     }
 
     /// Why it was turned out.
     pub(crate) fn fate(&self) -> Option<Fate> {
-        self.letter.lock().fate
+        self.letter.fate()
     }
 
     /// Its call waits no more: no timer runs on.
@@ -121,7 +96,7 @@ impl Waiter {
 
 impl Waits for Arc<Waiter> {
     fn turn_out(&self, fate: Fate) {
-        self.letter.lock().fate = Some(fate);
+        self.letter.seal(fate);
     }
 
     fn can_watch(&self) -> bool {

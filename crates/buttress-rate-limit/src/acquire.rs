@@ -6,12 +6,13 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use buttress_core::{Deadline, Rejected};
+use buttress_queue::Key;
 use buttress_timer::{Alarm, Moment};
 
 use crate::permit::Permit;
 use crate::shared::Shared;
 use crate::state::Receipt;
-use crate::state::line::{Arrival, Call, Fate, Key, Supply, Turn};
+use crate::state::line::{Arrival, Call, Fate, Supply, Turn};
 use crate::waiter::Waiter;
 
 /// Waits for units of a rate limit: the future of [`RateLimit::acquire`](crate::RateLimit::acquire).

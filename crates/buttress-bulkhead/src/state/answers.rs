@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use buttress_core::Priority;
+use buttress_queue::Key;
 use tokio::time::Instant;
 
-use super::queue::{Fate, Key};
+use super::queue::Fate;
 use super::slots::Claim;
 
 /// Something that somebody must be told, now that the lock is released.

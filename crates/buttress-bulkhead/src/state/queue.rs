@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use buttress_core::Priority;
+use buttress_queue::{Key, Patience, Rows};
 use tokio::time::Instant;
 
 mod call;
-mod patience;
 mod per_class;
 mod room;
-mod rows;
 mod shares;
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 mod tests;
 
 pub(crate) use self::call::{Call, Fate, Standing, Tally};
-use self::patience::Patience;
 pub(crate) use self::per_class::PerClass;
-pub(crate) use self::rows::Key;
-use self::rows::Rows;
 use self::shares::Shares;
 
 /// The longest queue.
@@ -138,7 +134,7 @@ impl<W> Queue<W> {
     /// in turn and the newest, which was heard of last; else the one that has the grant.
     pub(crate) fn watch(&self, able: impl Fn(&W) -> bool) -> Option<([Option<&W>; 2], Instant)> {
         let oldest = self.rows.get(self.rows.first(GRANTED)?)?;
-        let due = self.patience.ends(oldest.granted?)?;
+        let due = oldest.granted?.checked_add(self.patience.now())?;
         let classes = Priority::ALL.into_iter().rev();
         let mut waiters = classes.flat_map(|class| self.rows.row(waiting(class)));
         let Some((first, watcher)) = waiters.find(|(_, waiter)| able(&waiter.who)) else {
@@ -269,7 +265,8 @@ impl<W> Queue<W> {
     pub(crate) fn overdue_grant(&self, now: Instant) -> Option<Key> {
         let key = self.rows.first(GRANTED)?;
         let granted = self.rows.get(key)?.granted?;
-        self.patience.is_over(granted, now).then_some(key)
+        let waited = now.saturating_duration_since(granted);
+        (waited >= self.patience.now()).then_some(key)
     }
 
     fn forget_if_empty(&mut self, class: Priority) {

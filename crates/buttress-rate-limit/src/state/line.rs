@@ -4,16 +4,15 @@
 //! Knows nothing of tasks, timers or callers: whoever is to be told of something is handed out in a [`Step`], after the lock was
 //! released. Units are taken under the lock, so no two calls that waited come out closer together than the supply allows.
 
+use buttress_queue::Key;
 use buttress_sync::atomic::{AtomicU32, Ordering};
 use buttress_sync::{Mutex, MutexGuard};
 use buttress_timer::Moment;
 
 mod answers;
 mod call;
-mod patience;
 mod queue;
 mod room;
-mod rows;
 
 #[cfg(all(test, buttress_shuttle))]
 mod shuttle_tests;
@@ -23,7 +22,6 @@ mod tests;
 pub(crate) use self::answers::{Arrival, Step, Turn};
 pub(crate) use self::call::{Call, Fate};
 use self::queue::Queue;
-pub(crate) use self::rows::Key;
 
 /// Where the units come from. It is asked under the lock of the line, and must not use the line.
 pub(crate) trait Supply {

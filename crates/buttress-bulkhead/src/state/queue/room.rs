@@ -1,9 +1,9 @@
 //! Who makes room for a newcomer when the queue is full.
 
 use buttress_core::Priority;
+use buttress_queue::Key;
 use tokio::time::Instant;
 
-use super::rows::Key;
 use super::{Call, Fate, Queue, passed_over, waiting};
 
 impl<W> Queue<W> {

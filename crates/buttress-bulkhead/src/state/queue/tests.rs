@@ -4,5 +4,4 @@
     reason = "helpers of tests may fail a test"
 )]
 
-mod rows;
 mod shares;

@@ -1,7 +1,7 @@
+use buttress_queue::Key;
 use buttress_timer::Moment;
 
 use super::call::Fate;
-use super::rows::Key;
 
 /// What came of an arrival.
 #[derive(Debug)]

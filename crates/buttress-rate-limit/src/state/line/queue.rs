@@ -1,9 +1,10 @@
+use std::time::Duration;
+
+use buttress_queue::{Key, Patience, Rows};
 use buttress_timer::Moment;
 
 use super::answers::{Step, Turn};
 use super::call::{Call, Fate};
-use super::patience::Patience;
-use super::rows::{Key, Row, Rows};
 use super::{Supply, Waiter};
 
 /// Who waits, and whose turn it is.
@@ -13,7 +14,7 @@ use super::{Supply, Waiter};
 /// capacity, so that there is a place to go back to.
 #[derive(Debug)]
 pub(super) struct Queue<W> {
-    pub(super) rows: Rows<Stand<W>>,
+    pub(super) rows: Rows<Stand<W>, 2>,
     pub(super) capacity: u32,
     pub(super) closed: bool,
     /// What those in turn wait for, all together.
@@ -31,6 +32,13 @@ pub(super) struct Stand<W> {
     who: W,
 }
 
+/// The row of those whose turn comes, and that of those who did not come when it did.
+pub(super) const IN_TURN: usize = 0;
+pub(super) const PASSED_OVER: usize = 1;
+
+/// How long a call that was called may take to come, at least.
+const PATIENCE: Duration = Duration::from_millis(10);
+
 /// How far down the line one looks for somebody whose timer can see to the first.
 const LOOK_BACK: usize = 16;
 
@@ -42,7 +50,7 @@ impl<W> Queue<W> {
             closed: false,
             units: 0,
             called: None,
-            patience: Patience::new(),
+            patience: Patience::new(PATIENCE),
         }
     }
 
@@ -50,16 +58,16 @@ impl<W> Queue<W> {
         self.rows.occupied()
     }
 
-    pub(super) const fn in_turn(&self) -> u32 {
-        self.rows.length(Row::InTurn)
+    pub(super) fn in_turn(&self) -> u32 {
+        self.rows.length(IN_TURN)
     }
 
     pub(super) fn first(&self) -> Option<Key> {
-        self.rows.first(Row::InTurn)
+        self.rows.first(IN_TURN)
     }
 
     pub(super) fn anybody(&self) -> Option<Key> {
-        self.first().or_else(|| self.rows.first(Row::PassedOver))
+        self.first().or_else(|| self.rows.first(PASSED_OVER))
     }
 
     pub(super) fn call(&self, key: Key) -> Option<Call> {
@@ -95,11 +103,12 @@ impl<W> Queue<W> {
     pub(super) fn join(&mut self, call: Call, who: W) -> Key {
         self.units = self.units.saturating_add(call.units.into());
         let let_pass = None;
-        self.rows.push(Stand {
+        let stand = Stand {
             call,
             let_pass,
             who,
-        })
+        };
+        self.rows.push(IN_TURN, stand)
     }
 
     /// Lets a call go, whatever it was about.
@@ -109,7 +118,7 @@ impl<W> Queue<W> {
         }
         let row = self.rows.row_of(key)?;
         let Stand { call, who, .. } = self.rows.remove(key)?;
-        if row == Row::InTurn {
+        if row == IN_TURN {
             self.units = self.units.saturating_sub(call.units.into());
         }
         Some(who)
@@ -136,12 +145,12 @@ impl<W> Queue<W> {
         let Some((key, called)) = self.first().zip(self.called) else {
             return;
         };
-        if self.patience.ends(called) <= now
+        if called.plus(self.patience.now()) <= now
             && let Some(stand) = self.rows.get_mut(key)
         {
             stand.let_pass = self.called.take();
             self.units = self.units.saturating_sub(stand.call.units.into());
-            self.rows.pass_over(key);
+            self.rows.move_by_late_arrival(key, PASSED_OVER);
         }
     }
 
@@ -156,7 +165,7 @@ impl<W> Queue<W> {
         };
         self.units = self.units.saturating_add(stand.call.units.into());
         self.patience.grow(now.since(called));
-        self.rows.revive(key);
+        self.rows.move_by_arrival(key, IN_TURN);
         if self.first() == Some(key) {
             // Whoever was called in its stead is not first any more.
             self.called = None;
@@ -217,11 +226,11 @@ impl<W: Waiter> Queue<W> {
     /// See [`Line::step`](super::Line::step).
     pub(super) fn step<S: Supply>(&mut self, now: Moment, supply: &S) -> Step<W> {
         self.pass_over(now);
-        let Some((key, first)) = self.rows.row(Row::InTurn).next() else {
+        let Some((key, first)) = self.rows.row(IN_TURN).next() else {
             return Step::Watch([None, None, None]);
         };
         if let Some(called) = self.called {
-            return Step::Watch(self.watch(None, self.patience.ends(called)));
+            return Step::Watch(self.watch(None, called.plus(self.patience.now())));
         }
         let (call, who) = (first.call, first.who.clone());
         let ready = supply.ready(call.units, now);
@@ -234,7 +243,7 @@ impl<W: Waiter> Queue<W> {
             return Step::Call(who);
         }
         let due = if who.can_watch() {
-            self.patience.ends(ready)
+            ready.plus(self.patience.now())
         } else {
             ready
         };
@@ -262,9 +271,9 @@ impl<W: Waiter> Queue<W> {
     /// Who looks again, and when: those that are able to, the second in turn and the newest, which was heard of last.
     fn watch(&self, first: Option<(W, Moment)>, due: Moment) -> [Option<(W, Moment)>; 3] {
         let able = |&(_, stand): &(Key, &Stand<W>)| stand.who.can_watch();
-        let others = self.rows.row(Row::InTurn).skip(1).take(LOOK_BACK);
+        let others = self.rows.row(IN_TURN).skip(1).take(LOOK_BACK);
         let second = others.into_iter().find(able);
-        let newest = self.rows.last(Row::InTurn).filter(|&newest| {
+        let newest = self.rows.last(IN_TURN).filter(|&newest| {
             Some(newest) != self.first() && second.is_none_or(|(second, _)| second != newest)
         });
         let newest = newest.and_then(|key| Some((key, self.rows.get(key)?)));

@@ -3,8 +3,7 @@
 use buttress_timer::Moment;
 
 use super::call::{Call, Fate};
-use super::queue::Queue;
-use super::rows::Row;
+use super::queue::{IN_TURN, PASSED_OVER, Queue};
 use super::{Supply, Waiter};
 
 /// When the turn of a newcomer comes, as far as anybody can tell, and who had to make room for it.
@@ -28,7 +27,7 @@ impl<W: Waiter> Queue<W> {
 
     /// Turns out a call whose wait is over, if it is the first in a row: nobody polls it, so nobody else notices.
     fn turn_out_overdue<S: Supply>(&mut self, now: Moment, supply: &S) -> Option<(W, Fate)> {
-        let rows = [Row::PassedOver, Row::InTurn];
+        let rows = [PASSED_OVER, IN_TURN];
         let (key, call) = rows.into_iter().find_map(|row| {
             let key = self.rows.first(row)?;
             let call = self.call(key)?;

@@ -17,7 +17,6 @@ use super::{Fate, Supply, Waiter};
 mod histories;
 mod model;
 mod pair;
-mod rows;
 mod tables;
 
 pub(super) const MILLI: u64 = 1_000_000;

@@ -1,11 +1,10 @@
-//! Places that stand in rows: the memory of the queue.
-
-/// Items in `N` rows, each item in one of them; every step takes constant time but going back to a place by arrival.
+/// Items in `N` rows, each item in one of them; every step takes constant time but going back to a place by arrival. They
+/// are numbered from 0; what is put into one that there is not stands in the last.
 ///
 /// The rows are doubly linked lists through a vector of places. A place that was left is used again, so the vector grows to the
 /// largest number of items at once and no further; its generation tells the old item's key from the new one's.
 #[derive(Debug)]
-pub(super) struct Rows<T, const N: usize> {
+pub struct Rows<T, const N: usize> {
     places: Vec<Place<T>>,
     rows: [Row; N],
     vacant: u32,
@@ -15,7 +14,7 @@ pub(super) struct Rows<T, const N: usize> {
 
 /// Finds an item again, as long as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+pub struct Key {
     index: u32,
     generation: u32,
 }
@@ -41,7 +40,9 @@ struct Row {
 const NOBODY: u32 = u32::MAX;
 
 impl<T, const N: usize> Rows<T, N> {
-    pub(super) const fn new() -> Self {
+    /// Makes empty rows, without an allocation.
+    #[must_use]
+    pub const fn new() -> Self {
         const EMPTY: Row = Row {
             first: NOBODY,
             last: NOBODY,
@@ -57,17 +58,19 @@ impl<T, const N: usize> Rows<T, N> {
     }
 
     /// How many items there are.
-    pub(super) const fn occupied(&self) -> u32 {
+    #[must_use]
+    pub const fn occupied(&self) -> u32 {
         self.occupied
     }
 
     /// How many items stand in `row`.
-    pub(super) fn length(&self, row: usize) -> u32 {
-        self.rows.get(row).map_or(0, |row| row.length)
+    #[must_use]
+    pub fn length(&self, row: usize) -> u32 {
+        self.ends(row).map_or(0, |ends| ends.length)
     }
 
     /// Puts an item at the end of `row`.
-    pub(super) fn push(&mut self, row: usize, item: T) -> Key {
+    pub fn push(&mut self, row: usize, item: T) -> Key {
         let index = self.vacate_or_grow();
         let arrival = self.arrivals;
         self.arrivals += 1;
@@ -77,13 +80,13 @@ impl<T, const N: usize> Rows<T, N> {
             place.arrival = arrival;
             place.generation
         });
-        let last = self.rows.get(row).map_or(NOBODY, |row| row.last);
+        let last = self.last_in(row);
         self.link_after(row, last, index);
         Key { index, generation }
     }
 
     /// Takes an item out, if it is still there.
-    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
+    pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;
         self.unlink(key.index);
         self.occupied -= 1;
@@ -96,23 +99,23 @@ impl<T, const N: usize> Rows<T, N> {
     }
 
     /// Moves an item to the end of `row`.
-    pub(super) fn move_to_end(&mut self, key: Key, row: usize) {
+    pub fn move_to_end(&mut self, key: Key, row: usize) {
         if self.get(key).is_some() {
             self.unlink(key.index);
-            let last = self.rows.get(row).map_or(NOBODY, |row| row.last);
+            let last = self.last_in(row);
             self.link_after(row, last, key.index);
         }
     }
 
     /// Moves an item to its place in `row` by its arrival. Takes as many steps as `row` has earlier arrivals: for one that
     /// came early.
-    pub(super) fn move_by_arrival(&mut self, key: Key, row: usize) {
+    pub fn move_by_arrival(&mut self, key: Key, row: usize) {
         let Some(arrival) = self.at(key).map(|place| place.arrival) else {
             return;
         };
         self.unlink(key.index);
         let mut before = NOBODY;
-        let mut next = self.rows.get(row).map_or(NOBODY, |row| row.first);
+        let mut next = self.first_in(row);
         while let Some(place) = self.place(next).filter(|place| place.arrival < arrival) {
             before = next;
             next = place.next;
@@ -121,23 +124,27 @@ impl<T, const N: usize> Rows<T, N> {
     }
 
     /// The same, in as many steps as `row` has later arrivals: for one that came late.
-    pub(super) fn move_by_late_arrival(&mut self, key: Key, row: usize) {
+    pub fn move_by_late_arrival(&mut self, key: Key, row: usize) {
         let Some(arrival) = self.at(key).map(|place| place.arrival) else {
             return;
         };
         self.unlink(key.index);
-        let mut before = self.rows.get(row).map_or(NOBODY, |row| row.last);
+        let mut before = self.last_in(row);
         while let Some(place) = self.place(before).filter(|place| place.arrival > arrival) {
             before = place.previous;
         }
         self.link_after(row, before, key.index);
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&T> {
+    /// The item of this key, if it is still there.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&T> {
         self.at(key)?.item.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    /// The same, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let place = self.place_mut(key.index)?;
         (place.generation == key.generation)
             .then_some(place.item.as_mut())
@@ -145,34 +152,58 @@ impl<T, const N: usize> Rows<T, N> {
     }
 
     /// The row in which an item stands.
-    pub(super) fn row_of(&self, key: Key) -> Option<usize> {
+    #[must_use]
+    pub fn row_of(&self, key: Key) -> Option<usize> {
         self.at(key).map(|place| place.row)
     }
 
-    pub(super) fn first(&self, row: usize) -> Option<Key> {
-        self.key(self.rows.get(row)?.first)
+    /// Who is first in `row`.
+    #[must_use]
+    pub fn first(&self, row: usize) -> Option<Key> {
+        self.key(self.first_in(row))
     }
 
-    pub(super) fn last(&self, row: usize) -> Option<Key> {
-        self.key(self.rows.get(row)?.last)
+    /// Who is last in `row`.
+    #[must_use]
+    pub fn last(&self, row: usize) -> Option<Key> {
+        self.key(self.last_in(row))
     }
 
     /// The later of two arrivals.
-    pub(super) fn later(&self, one: Option<Key>, other: Option<Key>) -> Option<Key> {
+    #[must_use]
+    pub fn later(&self, one: Option<Key>, other: Option<Key>) -> Option<Key> {
         let arrival =
             |key: &Option<Key>| key.and_then(|key| self.at(key)).map(|place| place.arrival);
         std::cmp::max_by_key(one, other, arrival)
     }
 
     /// The items of a row, the first first.
-    pub(super) fn row(&self, row: usize) -> impl Iterator<Item = (Key, &T)> {
-        let mut next = self.rows.get(row).map_or(NOBODY, |row| row.first);
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (Key, &T)> {
+        let mut next = self.first_in(row);
         std::iter::from_fn(move || {
             let key = self.key(next)?;
             let place = self.place(next)?;
             next = place.next;
             place.item.as_ref().map(|item| (key, item))
         })
+    }
+
+    /// How many places there are, left ones too.
+    #[cfg(test)]
+    pub(crate) const fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    fn ends(&self, row: usize) -> Option<&Row> {
+        self.rows.get(row.min(const { N - 1 }))
+    }
+
+    fn first_in(&self, row: usize) -> u32 {
+        self.ends(row).map_or(NOBODY, |ends| ends.first)
+    }
+
+    fn last_in(&self, row: usize) -> u32 {
+        self.ends(row).map_or(NOBODY, |ends| ends.last)
     }
 
     fn key(&self, index: u32) -> Option<Key> {
@@ -212,6 +243,7 @@ impl<T, const N: usize> Rows<T, N> {
 
     /// Links an unlinked place into `row`, behind `before`, or first when that is nobody.
     fn link_after(&mut self, row: usize, before: u32, index: u32) {
+        let row = row.min(const { N - 1 });
         let Some(line) = self.rows.get_mut(row) else {
             return;
         };
@@ -250,3 +282,12 @@ impl<T, const N: usize> Rows<T, N> {
         }
     }
 }
+
+impl<T, const N: usize> Default for Rows<T, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
+mod tests;
