@@ -24,12 +24,14 @@ impl Patience {
     }
 
     /// How long it is now.
+    #[inline]
     #[must_use]
     pub const fn now(self) -> Duration {
         self.now
     }
 
     /// A call that was passed over came after so long: doubles, to no more than twice that.
+    #[inline]
     pub fn grow(&mut self, late: Duration) {
         if late <= MOST {
             let enough = late.saturating_mul(2).min(MOST);
@@ -39,6 +41,7 @@ impl Patience {
     }
 
     /// A call came in time.
+    #[inline]
     pub fn shrink(&mut self) {
         let less = self.now.saturating_sub(self.now / LESS);
         self.now = less.max(self.least);

@@ -80,6 +80,7 @@ impl<T, const N: usize> Rows<T, N> {
             place.arrival = arrival;
             place.generation
         });
+        let row = Self::within(row);
         let last = self.last_in(row);
         self.link_after(row, last, index);
         Key { index, generation }
@@ -102,6 +103,7 @@ impl<T, const N: usize> Rows<T, N> {
     pub fn move_to_end(&mut self, key: Key, row: usize) {
         if self.get(key).is_some() {
             self.unlink(key.index);
+            let row = Self::within(row);
             let last = self.last_in(row);
             self.link_after(row, last, key.index);
         }
@@ -114,6 +116,7 @@ impl<T, const N: usize> Rows<T, N> {
             return;
         };
         self.unlink(key.index);
+        let row = Self::within(row);
         let mut before = NOBODY;
         let mut next = self.first_in(row);
         while let Some(place) = self.place(next).filter(|place| place.arrival < arrival) {
@@ -129,6 +132,7 @@ impl<T, const N: usize> Rows<T, N> {
             return;
         };
         self.unlink(key.index);
+        let row = Self::within(row);
         let mut before = self.last_in(row);
         while let Some(place) = self.place(before).filter(|place| place.arrival > arrival) {
             before = place.previous;
@@ -194,8 +198,12 @@ impl<T, const N: usize> Rows<T, N> {
         self.places.len()
     }
 
+    fn within(row: usize) -> usize {
+        row.min(const { N - 1 })
+    }
+
     fn ends(&self, row: usize) -> Option<&Row> {
-        self.rows.get(row.min(const { N - 1 }))
+        self.rows.get(row)
     }
 
     fn first_in(&self, row: usize) -> u32 {
@@ -243,7 +251,6 @@ impl<T, const N: usize> Rows<T, N> {
 
     /// Links an unlinked place into `row`, behind `before`, or first when that is nobody.
     fn link_after(&mut self, row: usize, before: u32, index: u32) {
-        let row = row.min(const { N - 1 });
         let Some(line) = self.rows.get_mut(row) else {
             return;
         };

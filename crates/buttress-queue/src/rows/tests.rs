@@ -221,8 +221,8 @@ fn whoever_is_put_into_a_row_that_there_is_not_stands_in_the_last() {
     let first = rows.push(7, 1);
     let second = rows.push(0, 2);
     rows.move_to_end(second, 2);
-    let standing: Vec<_> = rows.row(9).map(|(key, _)| key).collect();
+    let standing: Vec<_> = rows.row(1).map(|(key, _)| key).collect();
     assert_eq!(standing, [first, second]);
-    assert_eq!((rows.length(0), rows.length(1), rows.length(2)), (0, 2, 2));
-    assert_eq!((rows.row_of(first), rows.first(3)), (Some(1), Some(first)));
+    assert_eq!((rows.length(0), rows.length(1), rows.length(2)), (0, 2, 0));
+    assert_eq!((rows.row_of(first), rows.first(2)), (Some(1), None));
 }
