@@ -17,9 +17,10 @@ use crate::{Protocol, whole_seconds};
 /// | `Draft11` | `RateLimit: "default";r=50;t=30` and `RateLimit-Policy: "default";q=100;w=60` |
 /// | `XRateLimit` | `x-ratelimit-limit: 100`, `x-ratelimit-remaining: 50`, `x-ratelimit-reset: 30` |
 ///
-/// Times are whole seconds from now, rounded up. The policy is always called `default`: no client learns what a component is called.
+/// Times are whole seconds from now, rounded up; a policy of less than a second is told without its `w`, which can say no such time. A
+/// leaky bucket has no quota to tell of. The policy is always called `default`: no client learns what a component is called.
 /// On an admitted answer `r` is what is left and `t` is when all of it is there again; on a refusal `r` is 0 and `t` is its
-/// `Retry-After`. Where an answer has such fields already, those of the limit with less left stay; what others have written in another
+/// `Retry-After`. Where an answer has such fields already, those of the limit with fewer calls left stay, however long its time is; what others have written in another
 /// form stays in any case. An answer that a handler has got from another service and hands on has the fields of that service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,7 +75,8 @@ impl QuotaFields {
     fn put(self, headers: &mut HeaderMap, policy: QuotaPolicy, remaining: u64, reset: Option<u64>) {
         let told = Told {
             limit: policy.limit.min(LARGEST),
-            window: whole_seconds(policy.window).min(LARGEST),
+            window: (policy.window >= Duration::from_secs(1))
+                .then(|| whole_seconds(policy.window).min(LARGEST)),
             remaining: remaining.min(LARGEST),
             reset: reset.map(|reset| reset.min(LARGEST)),
         };
@@ -98,7 +100,7 @@ const fn seconds(reset: Duration) -> u64 {
 
 struct Told {
     limit: u64,
-    window: u64,
+    window: Option<u64>,
     remaining: u64,
     reset: Option<u64>,
 }
@@ -130,11 +132,18 @@ impl Told {
                 format_args!(r#""default";r={remaining}"#),
             ),
         }
-        put(
-            headers,
-            RATE_LIMIT_POLICY,
-            format_args!(r#""default";q={limit};w={window}"#),
-        );
+        match window {
+            Some(window) => put(
+                headers,
+                RATE_LIMIT_POLICY,
+                format_args!(r#""default";q={limit};w={window}"#),
+            ),
+            None => put(
+                headers,
+                RATE_LIMIT_POLICY,
+                format_args!(r#""default";q={limit}"#),
+            ),
+        }
     }
 
     fn as_x_rate_limit(&self, headers: &mut HeaderMap) {

@@ -225,7 +225,16 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
             return step(known);
         }
         self.overflowed.fetch_add(1, Ordering::Relaxed);
-        step(self.overflow.lock().get_or_insert_with(make))
+        if let Some(shared) = self.overflow.lock().as_mut() {
+            return step(shared);
+        }
+        // Made without the lock, and in vain if another thread was faster; then it is dropped without it, too.
+        let made = make();
+        let mut overflow = self.overflow.lock();
+        match overflow.as_mut() {
+            Some(shared) => step(shared),
+            None => step(overflow.insert(made)),
+        }
     }
 }
 

@@ -33,7 +33,10 @@ use crate::waiter::Waiter;
 ///
 /// # Cancel safety
 /// Dropping it leaves the line, and those behind it move up. Not polling it is no harm to others either: a call that does not come
-/// within 10 ms when it is its turn keeps its place, but is passed over until it is polled.
+/// within 10 ms when it is its turn keeps its place, but is passed over until it is polled. Where polls come later than that, because
+/// the runtime is busy, the 10 ms grow with what was too short, to a second at the most, and shrink again.
+///
+/// Once it has ended it is pending for ever, and wakes nobody: poll it no more.
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire {
     shared: Arc<Shared>,
@@ -194,20 +197,18 @@ impl Acquire {
         let Stage::Admitted(limit, receipt, timer) = &mut self.stage else {
             return Poll::Pending;
         };
-        let (limit, mut receipt) = (*limit, *receipt);
+        let (limit, receipt) = (*limit, *receipt);
         let due = self.shared.instant(limit);
         let timer = timer.get_or_insert_with(|| Box::new(Alarm::new(due)));
         ready!(timer.arm(cx.waker()));
         self.stage = Stage::Over;
-        // No call was made for them.
-        self.shared.correct(&mut receipt, 0);
         let by_deadline = self.deadline.is_some_and(|own| own <= limit);
         let fate = if by_deadline {
             Fate::PastDeadline
         } else {
             Fate::Expired { turn: None }
         };
-        Poll::Ready(self.shared.turn_away(fate, self.shared.now()))
+        Poll::Ready(self.shared.withdraw(receipt, fate))
     }
 
     fn call(&self, now: Moment) -> Call {

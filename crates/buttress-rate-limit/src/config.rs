@@ -57,9 +57,9 @@ impl Algorithm {
             Self::LeakyBucket => rate.validate_without_burst("leaky bucket")?,
         }
         let capacity = self.capacity(rate);
-        let problem = if capacity == 0 {
-            "must have a burst of at least one".to_owned()
-        } else if self == Self::TokenBucket && rate.interval().saturating_mul(capacity) > LONGEST {
+        let problem = if self == Self::TokenBucket
+            && rate.interval().saturating_mul(capacity) > LONGEST
+        {
             format!("must have a burst that comes back within 366 days: {rate}")
         } else if self == Self::SlidingWindow && capacity > MOST_EXACT {
             format!("must be at most {MOST_EXACT} where each call is kept; take a bucketed window")

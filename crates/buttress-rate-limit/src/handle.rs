@@ -8,7 +8,7 @@ use buttress_core::{
 };
 
 use crate::acquire::Acquire;
-use crate::config::{Config, RateLimitBuilder};
+use crate::config::{Algorithm, Config, RateLimitBuilder};
 use crate::event::Event;
 use crate::layer::RateLimitLayer;
 use crate::permit::Permit;
@@ -167,6 +167,9 @@ impl RateLimit {
 
     /// Changes the rate. What was spent stays spent: in units at a bucket, call by call in a window.
     ///
+    /// At a bucket it comes back at the new rate: who has spent 1000 units of `100/s burst 1000` and lowers that to `1/min` waits for more
+    /// than sixteen hours. Build a new limit to start anew.
+    ///
     /// # Errors
     /// When a limit of this kind cannot have this rate; the old one stays.
     pub fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {
@@ -196,8 +199,10 @@ impl RateLimit {
         self.0.name()
     }
 
-    pub(crate) fn quota_source(&self) -> Arc<dyn QuotaSource> {
-        Arc::clone(&self.0) as Arc<dyn QuotaSource>
+    /// For the edge that tells clients; nothing where there is no quota.
+    pub(crate) fn quota_source(&self) -> Option<Arc<dyn QuotaSource>> {
+        let source = self.0.has_quota().then(|| Arc::clone(&self.0));
+        source.map(|source| source as Arc<dyn QuotaSource>)
     }
 }
 
@@ -210,11 +215,18 @@ impl Inspect for RateLimit {
         "rate_limiters"
     }
 
+    /// Degraded while it refuses: while nothing is left, or at a leaky bucket nobody may wait any more.
     fn condition(&self) -> Condition {
         let snapshot = self.snapshot();
+        let refuses = match snapshot.algorithm {
+            Algorithm::LeakyBucket => {
+                snapshot.max_waiting > 0 && snapshot.waiting >= snapshot.max_waiting
+            }
+            _ => snapshot.remaining == 0,
+        };
         if snapshot.closed {
             Condition::Down
-        } else if snapshot.remaining == 0 {
+        } else if refuses {
             Condition::Degraded
         } else {
             Condition::Up
@@ -230,6 +242,10 @@ impl Inspect for RateLimit {
             ("admitted_calls", Value::Count(snapshot.admitted_count)),
             ("rejected_calls", Value::Count(snapshot.refused_count)),
             ("waiting_calls", Value::Count(snapshot.waiting.into())),
+            (
+                "max_waiting_calls",
+                Value::Count(snapshot.max_waiting.into()),
+            ),
         ]
     }
 }

@@ -117,7 +117,7 @@ impl<P: Adopt<Q>, Q> Adopt<Q> for RateLimitLayer<P> {
     }
 
     fn quota_sources(&self, sources: &mut QuotaSources) {
-        sources.push(self.limit.quota_source());
+        sources.extend(self.limit.quota_source());
     }
 }
 

@@ -35,10 +35,8 @@ impl Permit {
         Self { shared, receipt }
     }
 
-    /// Gives back what a call has taken that was not made, though its permit is kept elsewhere and is dropped later.
-    pub(crate) fn revoke(&self, shared: &Shared) {
-        let mut receipt = self.receipt;
-        shared.correct(&mut receipt, 0);
+    pub(crate) const fn receipt(&self) -> Receipt {
+        self.receipt
     }
 
     /// The units that the call has taken.
@@ -78,7 +76,8 @@ impl Settle for Permit {
     fn settle(self, _: Verdict) {}
 
     fn quota(&self) -> Option<Quota> {
-        self.shared.as_ref().map(|shared| shared.quota())
+        let shared = self.shared.as_ref().filter(|shared| shared.has_quota());
+        shared.map(|shared| shared.quota())
     }
 }
 

@@ -118,6 +118,8 @@ impl Rate {
             )
         } else if self.per.as_nanos() < u128::from(self.units) {
             format!("must be at most one a nanosecond, not {self}")
+        } else if self.burst == Some(0) {
+            format!("must have a burst of at least one, not {self}")
         } else {
             return Ok(());
         };

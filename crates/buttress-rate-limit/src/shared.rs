@@ -1,6 +1,7 @@
 //! What all clones of a handle share: the machine, the line before it, the counts, and the clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use buttress_core::{
@@ -25,8 +26,11 @@ pub(crate) struct Shared {
     machine: Machine,
     pub(crate) line: Line<Arc<Waiter>>,
     admitted: Striped<1>,
+    /// How many of the admitted were refused after all, as they could not start in time.
+    withdrawn: AtomicU64,
     refusals: Refusals,
     origin: Instant,
+    queue: u32,
     max_wait: Duration,
     /// That of the machine, for those who ask.
     rate: Mutex<Rate>,
@@ -44,8 +48,10 @@ impl Shared {
             machine: Machine::new(config.algorithm, config.rate)?,
             line: Line::new(config.queue),
             admitted: Striped::new(),
+            withdrawn: AtomicU64::new(0),
             refusals: Refusals::new(name, listener),
             origin: Instant::now(),
+            queue: config.queue,
             max_wait: config.max_wait,
             rate: Mutex::new(config.rate),
         })
@@ -133,6 +139,15 @@ impl Shared {
         self.admitted.add(0);
     }
 
+    /// Refuses a call that has its units and could not start in time: it is counted as refused only, and they are given back.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn withdraw(&self, mut receipt: Receipt, fate: Fate) -> Rejected {
+        self.correct(&mut receipt, 0);
+        self.withdrawn.fetch_add(1, Ordering::Relaxed);
+        self.turn_away(fate, self.now())
+    }
+
     /// What a call gets that met this fate.
     pub(crate) fn rejection(&self, fate: Fate, now: Moment) -> Rejected {
         let reason = match fate {
@@ -202,6 +217,12 @@ impl Shared {
         *self.rate.lock()
     }
 
+    /// Whether a client may count on a number of calls in a time. Not at a leaky bucket: there calls come out one by one, and how many
+    /// may come says its queue.
+    pub(crate) fn has_quota(&self) -> bool {
+        self.algorithm != Algorithm::LeakyBucket
+    }
+
     pub(crate) fn quota(&self) -> Quota {
         let level = self.machine.level(self.now());
         Quota {
@@ -220,9 +241,10 @@ impl Shared {
             rate: self.rate(),
             limit: quota.policy.limit,
             remaining: quota.remaining,
-            admitted_count: admitted,
+            admitted_count: admitted.saturating_sub(self.withdrawn.load(Ordering::Relaxed)),
             refused_count: self.refusals.count(),
             waiting: self.line.waiting(),
+            max_waiting: self.queue,
             closed: self.line.is_closed(),
         }
     }

@@ -17,12 +17,15 @@ pub struct Snapshot {
     pub limit: u64,
     /// The units that are there now.
     pub remaining: u64,
-    /// Calls admitted since it was built.
+    /// Calls admitted since it was built. One that had its units, waited for the service behind until it was too late, and was
+    /// refused, counts as refused only.
     pub admitted_count: u64,
     /// Calls refused since it was built.
     pub refused_count: u64,
     /// Calls that wait for their turn.
     pub waiting: u32,
+    /// Calls that may wait at once.
+    pub max_waiting: u32,
     /// Whether it was closed.
     pub closed: bool,
 }

@@ -11,6 +11,7 @@ use crate::handle::RateLimit;
 use crate::layer::is_too_late;
 use crate::permit::Permit;
 use crate::rate::Rate;
+use crate::state::line::Fate;
 use crate::weighted::Weighted;
 
 /// Lets calls to a service wait for their turn when they come more often than a limit allows, first come, first served.
@@ -99,7 +100,7 @@ impl<P: Adopt<Q>, Q> Adopt<Q> for WaitingRateLimitLayer<P> {
     }
 
     fn quota_sources(&self, sources: &mut QuotaSources) {
-        sources.push(self.limit.quota_source());
+        sources.extend(self.limit.quota_source());
     }
 }
 
@@ -136,8 +137,7 @@ impl<Req, P: RequestContext<Req>> QueueGate<Req, P> for RateLimit {
 
     fn resume(&self, permit: &Permit, request: &Req, protocol: &P) -> Result<(), Rejected> {
         if is_too_late(request, protocol) {
-            permit.revoke(&self.0);
-            return Err(self.0.refuse_late());
+            return Err(self.0.withdraw(permit.receipt(), Fate::PastDeadline));
         }
         Ok(())
     }

@@ -506,7 +506,8 @@ async fn requests_wait_in_line_and_whoever_hangs_up_leaves_it() {
     }
     for answer in soon("the answers", answers.join_all()).await {
         assert_eq!(answer.status(), 200);
-        assert!(answer.headers().contains_key("ratelimit"));
+        // What comes out one by one has no quota.
+        assert!(!answer.headers().contains_key("ratelimit"));
     }
     let least = 29 * Duration::from_millis(20) - Duration::from_millis(2);
     assert!(started.elapsed() >= least, "{:?}", started.elapsed());

@@ -230,7 +230,10 @@ fn no_lock_is_held_while_code_of_a_user_runs() {
     thread_local!(static MAP: KeyedMap<Curious, Curious> = KeyedMap::seeded(3, 1));
     struct Curious(u8);
     fn looks_around() {
-        let _ = MAP.try_with(|map| map.for_each(|_, _| ()));
+        let _ = MAP.try_with(|map| {
+            map.for_each(|_, _| ());
+            map.overflow(|_| ());
+        });
     }
     impl Clone for Curious {
         fn clone(&self) -> Self {
@@ -266,6 +269,13 @@ fn no_lock_is_held_while_code_of_a_user_runs() {
         assert!(map.remove(&Curious(19)).is_some_and(|value| value.0 == 19));
         assert_eq!(map.evict_idle(|_| true), 2);
         assert!(map.is_empty());
+        for key in 0..5 {
+            map.with(&Curious(key), make, |_| false, |value| value.0 = key);
+        }
+        assert_eq!(
+            (map.overflowed(), map.overflow(|value| value.0)),
+            (2, Some(4))
+        );
     });
 }
 

@@ -101,6 +101,7 @@ mod tests {
             "1/s burst x",
             "1/s bursts 2",
             "1/s burst 2 3",
+            "5/s burst 0",
             "0/s",
             "1/0s",
             "1/week",

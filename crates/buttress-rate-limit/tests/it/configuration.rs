@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use buttress_core::{Condition, ConfigError, Inspect};
+use buttress_core::{Adopt, Condition, ConfigError, Inspect, Plain, Settle};
 use buttress_rate_limit::{Algorithm, Rate, RateLimit, RateLimitBuilder, RateLimitLayer};
 
 fn limit() -> RateLimitBuilder {
@@ -83,6 +83,25 @@ async fn another_rate_must_make_sense_too() {
     assert_eq!(limit.snapshot().rate, Rate::per_second(1));
 }
 
+fn line_of_two() -> RateLimit {
+    let line = limit().leaky_bucket(Rate::per_second(1)).queue(2);
+    line.build()
+}
+
+#[tokio::test]
+async fn a_leaky_bucket_has_no_quota_to_tell_of() {
+    let line = line_of_two();
+    assert!(line.try_acquire().unwrap().quota().is_none());
+    let mut sources = Vec::new();
+    Adopt::<Plain>::quota_sources(&line.waiting_layer(), &mut sources);
+    Adopt::<Plain>::quota_sources(&line.layer(), &mut sources);
+    assert!(sources.is_empty());
+    let limit = limit().build();
+    assert!(limit.try_acquire().unwrap().quota().is_some());
+    Adopt::<Plain>::quota_sources(&limit.waiting_layer(), &mut sources);
+    assert_eq!(sources.len(), 1);
+}
+
 #[tokio::test]
 async fn a_registry_can_look_at_it() {
     let limit = limit().token_bucket(Rate::per_second(1)).build();
@@ -93,6 +112,14 @@ async fn a_registry_can_look_at_it() {
     assert_eq!(limit.condition(), Condition::Degraded);
     limit.close();
     assert_eq!(limit.condition(), Condition::Down);
+    let line = line_of_two();
+    assert_eq!(line.condition(), Condition::Up);
+    drop(line.try_acquire());
+    assert_eq!(line.condition(), Condition::Up, "a call may wait");
+    let places = [line.reserve(1), line.reserve(1)];
+    assert_eq!(line.condition(), Condition::Degraded, "none may");
+    drop(places);
+    assert_eq!(line.condition(), Condition::Up);
     assert!(
         limit
             .facts()

@@ -82,4 +82,7 @@ async fn a_service_that_is_not_ready_after_the_wait_is_waited_for_no_longer_than
     assert_eq!(rejected.reason(), Reason::Throttled);
     assert_eq!(start.elapsed(), 200 * MILLI);
     assert_eq!(service.calls.load(SeqCst), 0);
+    // It had its units, and was refused after all.
+    let snapshot = limit.snapshot();
+    assert_eq!((snapshot.admitted_count, snapshot.refused_count), (1, 1));
 }
