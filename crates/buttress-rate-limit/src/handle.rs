@@ -87,8 +87,9 @@ impl RateLimit {
     /// As [`try_acquire`](Self::try_acquire). More than the limit's capacity never fit: such a refusal says no time to come back.
     #[inline]
     pub fn try_acquire_many(&self, units: u32) -> Result<Permit, Rejected> {
-        let receipt = self.0.take(units)?;
-        Ok(Permit::new(Some(Arc::clone(&self.0)), receipt))
+        self.0.take(units, |receipt| {
+            Permit::new(Some(Arc::clone(&self.0)), receipt)
+        })
     }
 
     /// Waits for one unit, in the order of arrival. See [`Acquire`] for when it refuses.

@@ -63,9 +63,10 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
     /// # Errors
     /// As [`RateLimit::try_acquire_many`](crate::RateLimit::try_acquire_many).
     pub fn try_acquire_many(&self, key: &K, units: u32) -> Result<KeyedPermit<K>, Rejected> {
-        let receipt = self.0.take(key, units)?;
-        let kept = Some((Arc::clone(&self.0), key.clone()));
-        Ok(KeyedPermit::new(kept, receipt))
+        self.0.take(key, units, |key, receipt| {
+            let kept = Some((Arc::clone(&self.0), key.clone()));
+            KeyedPermit::new(kept, receipt)
+        })
     }
 
     /// Changes the rate of every key. What was spent stays spent: in units at a bucket, call by call in a window.

@@ -148,10 +148,10 @@ impl RateLimit {
     where
         P: RequestContext<Req>,
     {
-        let units = protocol.units(request);
-        let receipt = self.0.take(units)?;
-        let shared = protocol.follows_quota().then(|| Arc::clone(&self.0));
-        Ok(Permit::new(shared, receipt))
+        self.0.take(protocol.units(request), |receipt| {
+            let shared = protocol.follows_quota().then(|| Arc::clone(&self.0));
+            Permit::new(shared, receipt)
+        })
     }
 
     /// The same, without a word where it cannot be done at once.

@@ -37,22 +37,41 @@ impl Refusals {
     /// A refusal that is told: come back after `wait`, in nanoseconds; never, when nothing is said.
     #[inline]
     pub(crate) fn throttled(&self, wait: Option<u64>, now: Moment) -> Rejected {
-        let rejected = Rejected::new(Reason::Throttled, self.name);
-        let rejected = match wait {
-            Some(wait) => rejected.with_retry_after_nanos(wait),
-            None => rejected,
-        };
-        self.note(rejected, now);
-        rejected
+        self.count.fetch_add(1, Ordering::Relaxed);
+        if self.is_heard() {
+            // Made anew there: one that is shown to somebody goes through memory.
+            self.tell_throttled(wait, now);
+        }
+        self.throttling(wait)
     }
 
     /// Counts a refusal, and tells of it where anybody listens.
     #[inline]
     pub(crate) fn note(&self, rejected: Rejected, now: Moment) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        if self.listener.is_there() || LevelFilter::current() >= LevelFilter::DEBUG {
+        if self.is_heard() {
             self.tell(rejected, now);
         }
+    }
+
+    #[inline]
+    fn is_heard(&self) -> bool {
+        self.listener.is_there() || LevelFilter::current() >= LevelFilter::DEBUG
+    }
+
+    #[inline]
+    fn throttling(&self, wait: Option<u64>) -> Rejected {
+        let rejected = Rejected::new(Reason::Throttled, self.name);
+        match wait {
+            Some(wait) => rejected.with_retry_after_nanos(wait),
+            None => rejected,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_throttled(&self, wait: Option<u64>, now: Moment) {
+        self.tell(self.throttling(wait), now);
     }
 
     /// The same of a call that is not that of this task: a panic of the observer would hit somebody who has no part in it.

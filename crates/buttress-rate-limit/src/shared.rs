@@ -83,19 +83,24 @@ impl Shared {
         &self.machine
     }
 
-    /// Takes so many units, or refuses; goes before nobody who waits.
+    /// Takes so many units and makes a permit for them, or refuses; goes before nobody who waits.
+    ///
+    /// The permit is made in here: a receipt that is handed out goes through memory.
     #[inline(always)]
-    pub(crate) fn take(&self, units: u32) -> Result<Receipt, Rejected> {
+    pub(crate) fn take<P>(
+        &self,
+        units: u32,
+        permit: impl FnOnce(Receipt) -> P,
+    ) -> Result<P, Rejected> {
         let now = self.now();
-        if !self.line.is_empty() {
-            return self.take_beside_line(units, now);
-        }
-        match self.machine.take(units, now) {
-            Ok(receipt) => {
+        let taken = self.line.is_empty().then(|| self.machine.take(units, now));
+        match taken {
+            Some(Ok(receipt)) => {
                 self.admitted.add(0);
-                Ok(receipt)
+                Ok(permit(receipt))
             }
-            Err(wait) => Err(self.refuse(wait, now)),
+            Some(Err(wait)) => Err(self.refuse(wait, now)),
+            None => self.take_beside_line(units, now).map(permit),
         }
     }
 
@@ -112,6 +117,12 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
+    fn refuse(&self, wait: Wait, now: Moment) -> Rejected {
+        self.refusals.throttled(wait.nanos(), now)
+    }
+
+    #[cold]
+    #[inline(never)]
     fn take_beside_line(&self, units: u32, now: Moment) -> Result<Receipt, Rejected> {
         match self.admit_beside_line(units, now) {
             Ok(receipt) => {
@@ -120,12 +131,6 @@ impl Shared {
             }
             Err(fate) => Err(self.turn_away(fate, now)),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refuse(&self, wait: Wait, now: Moment) -> Rejected {
-        self.refusals.throttled(wait.nanos(), now)
     }
 
     /// Refuses a call for which nobody waits any more.

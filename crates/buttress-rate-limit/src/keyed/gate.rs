@@ -32,9 +32,10 @@ where
             let receipt = shared.take_without_key(units)?;
             return Ok(KeyedPermit::new(None, receipt));
         };
-        let receipt = shared.take(&key, units)?;
-        let kept = protocol.follows_quota().then(|| (Arc::clone(shared), key));
-        Ok(KeyedPermit::new(kept, receipt))
+        shared.take(key, units, |key, receipt| {
+            let kept = protocol.follows_quota().then(|| (Arc::clone(shared), key));
+            KeyedPermit::new(kept, receipt)
+        })
     }
 }
 

@@ -62,7 +62,7 @@ impl<K: Clone + Eq + Hash> Limits<K> {
     #[inline(always)]
     pub(super) fn take(&self, key: &K, units: u32, now: Moment) -> Result<Receipt, Wait> {
         match self {
-            Self::Buckets(buckets) => buckets.with(key, now, |bucket, word| {
+            Self::Buckets(buckets) => buckets.with(key, now, move |bucket, word| {
                 *word = word.take(bucket.terms_of(*word), units, now)?;
                 Ok(Receipt::unplaced(units))
             }),
@@ -176,8 +176,8 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         self.words.with(
             key,
             || self.terms.word().unspent(),
-            |word| word.is_full(now),
-            |word| self.step(word, now, step),
+            move |word| word.is_full(now),
+            move |word| self.step(word, now, step),
         )
     }
 

@@ -1,5 +1,6 @@
 //! What all clones of a keyed handle share.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,10 +67,23 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         Moment::after_start(Instant::now().saturating_duration_since(self.origin))
     }
 
+    /// Takes so many units of this key and makes a permit for them, or refuses. The permit is made in here: a receipt that is handed
+    /// out goes through memory.
     #[inline(always)]
-    pub(super) fn take(&self, key: &K, units: u32) -> Result<Receipt, Rejected> {
+    pub(super) fn take<Q: Borrow<K>, P>(
+        &self,
+        key: Q,
+        units: u32,
+        permit: impl FnOnce(Q, Receipt) -> P,
+    ) -> Result<P, Rejected> {
         let now = self.now();
-        self.admit(self.limits.take(key, units, now), now)
+        match self.limits.take(key.borrow(), units, now) {
+            Ok(receipt) => {
+                self.admitted.add(0);
+                Ok(permit(key, receipt))
+            }
+            Err(wait) => Err(self.refuse(wait, now)),
+        }
     }
 
     /// What becomes of a call without a key.
@@ -79,21 +93,13 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         let now = self.now();
         self.without_key.fetch_add(1, Ordering::Relaxed);
         if self.missing == MissingKey::Share {
-            return self.admit(self.limits.take_shared(units, now), now);
+            let receipt = self.limits.take_shared(units, now);
+            let receipt = receipt.map_err(|wait| self.refuse(wait, now))?;
+            self.admitted.add(0);
+            return Ok(receipt);
         }
         // It would be refused again: there is no time to come back.
         Err(self.refusals.throttled(None, now))
-    }
-
-    #[inline(always)]
-    fn admit(&self, taken: Result<Receipt, Wait>, now: Moment) -> Result<Receipt, Rejected> {
-        match taken {
-            Ok(receipt) => {
-                self.admitted.add(0);
-                Ok(receipt)
-            }
-            Err(wait) => Err(self.refuse(wait, now)),
-        }
     }
 
     #[cold]

@@ -126,6 +126,35 @@ impl Window {
             }
             return Ok(head.plus(units));
         }
+        // One unit comes from one slot, which is started or is not. Of more, none may be started before it is known that all can be.
+        if units == 1
+            && !head.is_held()
+            && let Ok(next) = self.start_next(shape, head, now.max(seen.time()))
+        {
+            return Ok(next);
+        }
+        self.attempt_many(shape, (head, seen, rest), units, now)
+    }
+
+    /// Starts the next slot for one unit, if it is free.
+    #[inline]
+    fn start_next(&self, shape: Shape, head: Head, time: u64) -> Result<Head, Miss> {
+        let at = head.next(shape.slots());
+        let slot = self.start(at, time, shape.frees())?;
+        if slot.room(at, shape) == 0 {
+            return Err(Miss::Stale);
+        }
+        Ok(at.plus(1))
+    }
+
+    #[inline(never)]
+    fn attempt_many(
+        &self,
+        shape: Shape,
+        (head, seen, rest): (Head, Slot, u32),
+        units: u32,
+        now: u64,
+    ) -> Result<Head, Miss> {
         self.look(shape, head, seen, units, now)?;
         self.advance(shape, (head, seen, rest), units, now, shape.frees())
     }
