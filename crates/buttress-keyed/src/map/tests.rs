@@ -224,58 +224,67 @@ fn a_step_that_panics_leaves_the_map_as_it_was() {
     assert_eq!((map.len(), map.overflowed()), (2, 2));
 }
 
+thread_local!(static MAP: KeyedMap<Curious, Curious> = KeyedMap::seeded(3, 1));
+
 /// A key and a value whose code would wait for ever, if a lock were held.
-#[test]
-fn no_lock_is_held_while_code_of_a_user_runs() {
-    thread_local!(static MAP: KeyedMap<Curious, Curious> = KeyedMap::seeded(3, 1));
-    struct Curious(u8);
+struct Curious(u8);
+
+impl Curious {
     fn looks_around() {
         let _ = MAP.try_with(|map| {
             map.for_each(|_, _| ());
             map.overflow(|_| ());
         });
     }
-    impl Clone for Curious {
-        fn clone(&self) -> Self {
-            looks_around();
-            Self(self.0)
-        }
+
+    fn made() -> Self {
+        Self::looks_around();
+        Self(0)
     }
-    impl Drop for Curious {
-        fn drop(&mut self) {
-            looks_around();
-        }
+}
+
+impl Clone for Curious {
+    fn clone(&self) -> Self {
+        Self::looks_around();
+        Self(self.0)
     }
-    impl Hash for Curious {
-        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-            looks_around();
-            self.0.hash(state);
-        }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        Self::looks_around();
     }
-    impl PartialEq for Curious {
-        fn eq(&self, other: &Self) -> bool {
-            self.0 == other.0
-        }
+}
+
+impl Hash for Curious {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Self::looks_around();
+        self.0.hash(state);
     }
-    impl Eq for Curious {}
-    let make = || {
-        looks_around();
-        Curious(0)
+}
+
+impl PartialEq for Curious {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Curious {}
+
+#[test]
+fn no_lock_is_held_while_code_of_a_user_runs() {
+    let set = |map: &KeyedMap<_, _>, key, is_idle| {
+        let step = |value: &mut Curious| value.0 = key;
+        map.with(&Curious(key), Curious::made, |_| is_idle, step);
     };
     MAP.with(|map| {
-        for key in 0..20 {
-            map.with(&Curious(key), make, |_| true, |value| value.0 = key);
-        }
+        (0..20).for_each(|key| set(map, key, true));
         assert!(map.remove(&Curious(19)).is_some_and(|value| value.0 == 19));
         assert_eq!(map.evict_idle(|_| true), 2);
         assert!(map.is_empty());
-        for key in 0..5 {
-            map.with(&Curious(key), make, |_| false, |value| value.0 = key);
-        }
-        assert_eq!(
-            (map.overflowed(), map.overflow(|value| value.0)),
-            (2, Some(4))
-        );
+        (0..5).for_each(|key| set(map, key, false));
+        let shared = map.overflow(|value| value.0);
+        assert_eq!((map.overflowed(), shared), (2, Some(4)));
     });
 }
 
