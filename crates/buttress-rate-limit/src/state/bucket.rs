@@ -20,7 +20,7 @@ mod loom_tests;
 mod tests;
 
 pub(crate) use self::answers::{LATEST, Level, Wait, clock};
-#[cfg(test)]
+#[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 use self::terms::MOST_CAPACITY;
 pub(crate) use self::terms::Terms;
 pub(crate) use self::word::Word;

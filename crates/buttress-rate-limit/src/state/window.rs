@@ -28,7 +28,7 @@ mod tests;
 use self::head::Head;
 use self::lay::Group;
 pub(crate) use self::receipt::Receipt;
-#[cfg(test)]
+#[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 use self::shape::MOST_WIDTH;
 use self::shape::Shape;
 pub(crate) use self::shape::{BUCKETED, MOST_SLOTS};
