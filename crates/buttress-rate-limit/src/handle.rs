@@ -167,6 +167,11 @@ impl RateLimit {
 
     /// Changes the rate. What was spent stays spent: in units at a bucket, call by call in a window.
     ///
+    /// A window that is made longer also holds what had left the shorter one, as far as it reaches back. When such calls came is not
+    /// known to the call any more; they count as if they had come as late as the shorter window allowed, and after 65 535 such windows
+    /// without a change of the rate as if no more calls had been possible. So it may refuse too long, for the longer window at the most,
+    /// and never admits too many.
+    ///
     /// # Errors
     /// When a limit of this kind cannot have this rate; the old one stays.
     pub fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {
