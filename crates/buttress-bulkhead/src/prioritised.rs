@@ -1,4 +1,6 @@
-use buttress_core::{Adopt, Completion, Deadline, Mark, Priority, Reclassify, RequestContext};
+use buttress_core::{
+    Adopt, Completion, Deadline, Mark, Priority, Reclassify, Rejected, RequestContext,
+};
 
 /// A protocol whose calls matter as much as a function of the request says; in everything else it is the protocol `P`.
 ///
@@ -46,6 +48,10 @@ impl<T, E, Permit, P: Completion<T, E, Permit>, F> Completion<T, E, Permit> for 
     #[inline(always)]
     fn complete(&self, permit: Permit, result: Result<T, E>) -> Result<P::Output, E> {
         self.protocol.complete(permit, result)
+    }
+
+    fn refusal(&self, answer: &T) -> Option<Rejected> {
+        self.protocol.refusal(answer)
     }
 }
 

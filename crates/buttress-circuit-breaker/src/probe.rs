@@ -1,6 +1,8 @@
 use std::fmt;
 
-use buttress_core::{Adopt, Completion, Deadline, Mark, Priority, Reclassify, RequestContext};
+use buttress_core::{
+    Adopt, Completion, Deadline, Mark, Priority, Reclassify, Rejected, RequestContext,
+};
 
 /// A protocol that also marks the requests of probes.
 ///
@@ -49,6 +51,10 @@ where
 
     fn complete(&self, permit: Permit, result: Result<T, E>) -> Result<P::Output, E> {
         self.protocol.complete(permit, result)
+    }
+
+    fn refusal(&self, answer: &T) -> Option<Rejected> {
+        self.protocol.refusal(answer)
     }
 }
 

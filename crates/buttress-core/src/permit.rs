@@ -1,4 +1,4 @@
-use crate::{Quota, Verdict};
+use crate::{Quota, Rejected, Verdict};
 
 /// What a call has taken from a component, to be given back exactly once.
 ///
@@ -42,4 +42,11 @@ pub trait Completion<T, E, P> {
     /// # Errors
     /// The error of `result`, unchanged.
     fn complete(&self, permit: P, result: Result<T, E>) -> Result<Self::Output, E>;
+
+    /// The refusal of ours that an answer was made of, further in: an edge answers refusals, and they are refusals still. None
+    /// unless the protocol has such answers.
+    fn refusal(&self, answer: &T) -> Option<Rejected> {
+        let _ = answer;
+        None
+    }
 }

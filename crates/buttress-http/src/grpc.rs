@@ -16,8 +16,8 @@ use crate::side::Side;
 use crate::timeout_header::announce_grpc;
 use crate::tracked;
 use crate::{
-    ByGrpcStatus, CutByTrailers, Discard, KeptRequest, Protocol, QuotaFields, Replayed, Timed,
-    ToLastFrame, Tracked, TrailersDecide, UntilHeaders,
+    ByGrpcStatus, CutByTrailers, Discard, Head, KeptRequest, Protocol, QuotaFields, Replayed,
+    Timed, ToLastFrame, Tracked, TrailersDecide, UntilHeaders,
 };
 
 /// The protocol of gRPC calls: judged by `grpc-status`, over when the trailers have gone by.
@@ -145,6 +145,10 @@ where
             }
         }
     }
+
+    fn refusal(&self, answer: &Response<B>) -> Option<Rejected> {
+        Head::of(answer).refusal()
+    }
 }
 
 impl<C, B, E, P> Completion<Response<B>, E, P> for Grpc<C, UntilHeaders>
@@ -163,6 +167,10 @@ where
         });
         permit.settle(verdict);
         result
+    }
+
+    fn refusal(&self, answer: &Response<B>) -> Option<Rejected> {
+        Head::of(answer).refusal()
     }
 }
 

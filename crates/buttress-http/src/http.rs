@@ -16,7 +16,7 @@ use crate::timed::is_event_stream;
 use crate::timeout_header::announce_http;
 use crate::tracked;
 use crate::{
-    ByStatus, CutByError, Discard, HeadDecides, KeptRequest, Protocol, QuotaFields, Replayed,
+    ByStatus, CutByError, Discard, Head, HeadDecides, KeptRequest, Protocol, QuotaFields, Replayed,
     Timed, ToLastFrame, Tracked, UntilHeaders,
 };
 
@@ -140,6 +140,10 @@ where
             }
         }
     }
+
+    fn refusal(&self, answer: &Response<B>) -> Option<Rejected> {
+        Head::of(answer).refusal()
+    }
 }
 
 impl<C, B, E, P> Completion<Response<B>, E, P> for Http<C, UntilHeaders>
@@ -158,6 +162,10 @@ where
         });
         permit.settle(verdict);
         result
+    }
+
+    fn refusal(&self, answer: &Response<B>) -> Option<Rejected> {
+        Head::of(answer).refusal()
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use buttress_core::{QuotaSource, QuotaSources, Reason, Rejected};
+use buttress_core::{QuotaPolicy, QuotaSource, QuotaSources, Reason, Rejected};
 use http::HeaderMap;
 
 use crate::QuotaFields;
@@ -43,12 +43,20 @@ impl Quotas {
         if rejected.reason() != Reason::Throttled || self.fields == QuotaFields::None {
             return;
         }
-        let is_meant = |source: &&Arc<dyn QuotaSource>| source.name() == rejected.component();
-        let sources = self.sources.as_deref().map(Vec::as_slice);
-        if let Some(source) = sources.unwrap_or_default().iter().find(is_meant) {
-            let wait = rejected.retry_after();
-            self.fields.refuse(headers, source.policy(), wait);
+        if let Some(policy) = self.policy_of(rejected) {
+            self.fields.refuse(headers, policy, rejected.retry_after());
         }
+    }
+
+    /// The policy behind a refusal. It carries no more than the name of its component; so when limits of one name differ, nobody
+    /// knows which of them has refused.
+    fn policy_of(&self, rejected: &Rejected) -> Option<QuotaPolicy> {
+        let sources = self.sources.iter().flat_map(|sources| sources.iter());
+        let mut policies = sources
+            .filter(|source| source.name() == rejected.component())
+            .map(|source| source.policy());
+        let policy = policies.next()?;
+        policies.all(|other| other == policy).then_some(policy)
     }
 }
 

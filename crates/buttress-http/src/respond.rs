@@ -144,7 +144,8 @@ impl<L, R> Respond<L, R> {
 
     /// Names a source of quotas beside those of the layers in here: a limit in a foreign layer, or inside of the service.
     ///
-    /// Of its component's refusals the policy is told.
+    /// Of its component's refusals the policy is told. A refusal knows its component by name: where limits of one name have
+    /// different policies, none is told, so give each limit a name of its own.
     pub fn quota_source(mut self, source: Arc<dyn QuotaSource>) -> Self {
         self.quotas.add([source]);
         self

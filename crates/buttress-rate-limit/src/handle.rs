@@ -171,6 +171,11 @@ impl RateLimit {
     /// At a bucket it comes back at the new rate: who has spent 1000 units of `100/s burst 1000` and lowers that to `1/min` waits for more
     /// than sixteen hours. Build a new limit to start anew.
     ///
+    /// A window that is made longer also holds what had left the shorter one, as far as it reaches back. When such calls came is not
+    /// known to the call any more; they count as if they had come as late as the shorter window allowed, and after 65 535 such windows
+    /// without a change of the rate as if no more calls had been possible. So it may refuse too long, for the longer window at the most,
+    /// and never admits too many.
+    ///
     /// # Errors
     /// When a limit of this kind cannot have this rate; the old one stays.
     pub fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {

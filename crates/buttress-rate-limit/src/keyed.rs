@@ -71,7 +71,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
 
     /// Changes the rate of every key. What was spent stays spent: in units at a bucket, call by call in a window.
     ///
-    /// Goes through all keys, a part at a time; a call that comes meanwhile goes by the new rate at once.
+    /// Goes through all keys, a part at a time; a call that comes meanwhile goes by the new rate at once. What a longer window would
+    /// hold again is kept as by [`RateLimit::set_rate`](crate::RateLimit::set_rate), but a key that has nothing in the window in force
+    /// may be forgotten for a new one.
     ///
     /// # Errors
     /// When a limit of this kind cannot have this rate; the old one stays.

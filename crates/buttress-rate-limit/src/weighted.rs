@@ -1,6 +1,6 @@
 use buttress_core::{
     Adopt, Again, Classify, Completion, Deadline, Mark, Priority, QuotaSources, Reason, Reclassify,
-    Rejectable, RequestContext, Verdict,
+    Rejectable, Rejected, RequestContext, Verdict,
 };
 
 use crate::permit::Charged;
@@ -10,7 +10,7 @@ use crate::permit::Charged;
 ///
 /// Made by [`RateLimitLayer::cost`](crate::RateLimitLayer::cost) and its likes. What a call took is given back when it turns out that
 /// it cost nothing: when the answer is throttled or overloaded, when the request was never sent, and when a component of ours
-/// further in refused it, but for a timeout.
+/// further in refused it, but for a timeout: also where that is an answer already, made by an edge in the same process.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighted<P, E, A = Estimated> {
     protocol: P,
@@ -114,23 +114,30 @@ where
 
     fn complete(&self, mut permit: Permit, result: Result<T, Err>) -> Result<P::Output, Err> {
         let judged = result.as_ref();
-        if self.cost_nothing(judged) {
+        let refused = match judged {
+            Ok(answer) => self.protocol.refusal(answer),
+            Err(error) => error.rejection(),
+        };
+        if self.cost_nothing(judged, refused) {
             permit.give_back();
         } else if let Some(units) = judged.ok().and_then(|answer| self.actual.actual(answer)) {
             permit.correct(units);
         }
         self.protocol.complete(permit, result)
     }
+
+    fn refusal(&self, answer: &T) -> Option<Rejected> {
+        self.protocol.refusal(answer)
+    }
 }
 
 impl<P, E, A> Weighted<P, E, A> {
     /// Whether nobody did any work for this call, so that nobody bills it.
-    fn cost_nothing<T, Err>(&self, result: Result<&T, &Err>) -> bool
+    fn cost_nothing<T, Err>(&self, result: Result<&T, &Err>, refused: Option<Rejected>) -> bool
     where
         P: Classify<T, Err>,
-        Err: Rejectable,
     {
-        if let Some(rejected) = result.err().and_then(Rejectable::rejection) {
+        if let Some(rejected) = refused {
             return rejected.reason() != Reason::TimedOut;
         }
         let turned_away = matches!(

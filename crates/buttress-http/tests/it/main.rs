@@ -19,3 +19,4 @@ mod not_sent;
 mod quotas;
 mod respond;
 mod support;
+mod weighted;

@@ -207,6 +207,17 @@ async fn of_two_limits_the_one_with_less_left_is_told() {
 }
 
 #[tokio::test]
+async fn of_two_limits_of_one_name_no_policy_is_told_that_may_be_the_wrong_one() {
+    let (spent, other) = (|| meter("same", 10, 0), || meter("same", 1000, 900));
+    assert_eq!(told!(respond((spent(), other()))), ["retry-after: 2"]);
+    assert_eq!(told!(respond((other(), spent()))), ["retry-after: 2"]);
+    // Where both say the same, it is no matter which of them has refused.
+    assert_eq!(told!(respond((spent(), spent()))).len(), 3);
+    let named = respond(spent()).quota_source(Arc::new(spent().0));
+    assert_eq!(told!(named).len(), 3, "named twice");
+}
+
+#[tokio::test]
 async fn what_a_handler_says_of_quotas_stays() {
     async fn own(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
         let response = Response::builder().header("ratelimit", r#""daily";r=7"#);

@@ -8,6 +8,7 @@ mod change;
 mod head;
 mod lay;
 mod look;
+mod past;
 mod receipt;
 mod shape;
 mod slot;
@@ -26,7 +27,7 @@ mod loom_tests;
 mod tests;
 
 use self::head::Head;
-use self::lay::Group;
+use self::past::Past;
 pub(crate) use self::receipt::Receipt;
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 use self::shape::MOST_WIDTH;
@@ -61,9 +62,8 @@ pub(crate) struct Window {
     /// When the units left the head's slot that it held in the round before, less a window, if a charge came before that: until then
     /// what the charge did not take of the slot is not free either. Said by a flag of the head.
     held: AtomicU64,
-    /// Held while the ring is changed by something else than taking and giving back. What the ring had no room for when the limit was
-    /// lowered, from the newest to the oldest: of no account as long as the limit stays what it is.
-    changing: Mutex<Vec<Group>>,
+    /// Held while the ring is changed by something else than taking and giving back.
+    changing: Mutex<Past>,
 }
 
 /// Why an attempt came to nothing.
@@ -86,7 +86,7 @@ impl Window {
             shape: AtomicU64::new(shape.bits()),
             slots: (0..slots).map(|_| AtomicU64::new(first)).collect(),
             held: AtomicU64::new(0),
-            changing: Mutex::new(Vec::new()),
+            changing: Mutex::new(Past::new()),
         }
     }
 

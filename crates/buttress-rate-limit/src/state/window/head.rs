@@ -130,6 +130,14 @@ impl Head {
         }
     }
 
+    /// After so many rounds they are counted anew.
+    pub(super) const ROUNDS: u64 = (1 << (u64::BITS - ROUND)) - 1;
+
+    /// How many rounds there were since.
+    pub(super) const fn rounds_since(self, first: Self) -> u64 {
+        (self.0 >> ROUND).wrapping_sub(first.0 >> ROUND) & Self::ROUNDS
+    }
+
     /// Whether both are of the same ring, not laid anew between them.
     pub(super) const fn is_of_generation(self, other: Self) -> bool {
         (self.0 ^ other.0) >> GENERATION_AT & GENERATIONS == 0

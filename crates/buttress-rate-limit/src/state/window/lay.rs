@@ -1,38 +1,47 @@
+use std::cmp::Reverse;
+
 use buttress_sync::atomic::Ordering;
 use buttress_timer::Moment;
 
 use super::head::Head;
+use super::past::{Group, split_off};
 use super::shape::Shape;
 use super::{Slot, Turn, Window, clock};
 
-/// Units that leave the window together: when they were taken, at the latest, and how many they are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group {
-    time: u64,
-    units: u32,
-}
-
-/// The fewest groups that are kept of what a smaller limit has no slots for.
-const LEAST_KEPT: usize = 64;
-
 impl Window {
-    /// Changes limit and width. What is in the window stays in it, also if the limit is lowered and raised again. The ring has as
-    /// many slots as it was built with, or fewer.
+    /// Changes limit and width. What was taken before counts as long as it is in the new window, whatever limits and widths there
+    /// were meanwhile. The ring has as many slots as it was built with, or fewer.
+    ///
+    /// What the ring has forgotten, because it had left a window that was shorter, counts as if it had left it only just. And what
+    /// is kept for later is kept in 64 groups, or as many as there are slots: so no unit is forgotten too early, but some may stay
+    /// too long.
     pub(crate) fn set(&self, limit: u32, width: u64, now: Moment) {
-        let mut older = self.changing.lock();
+        let mut past = self.changing.lock();
         let head = self.close();
         let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let (old, new) = (self.shape(), Shape::new(limit, width, slots));
+        let (old, new, now) = (self.shape(), Shape::new(limit, width, slots), clock(now));
         let mut spent = self.spent(head);
-        spent.append(&mut older);
-        let now = clock(now);
-        spent.retain(|group| group.units > 0 && group.time + old.width() > now);
-        *older = split_off(&mut spent, new.limit());
-        merge(&mut older, self.slots.len().max(LEAST_KEPT));
-        let next = self.lay(head.laid_anew(), new, &spent);
+        let overwritten = past.overwritten(old, head, &spent, self.latest(), now);
+        spent.extend(overwritten);
+        spent.append(&mut past.older);
+        // Those that were forgotten may be older than those that were never laid, for all that is known.
+        spent.sort_by_key(|group| Reverse(group.time));
+        let older = split_off(&mut spent, new, now);
+        past.keep(older, self.slots.len(), now);
+        (past.first, past.since) = (head.laid_anew(), now);
+        let next = self.lay(past.first, new, &spent);
         self.width.store(new.width(), Ordering::Release);
         self.shape.store(new.bits(), Ordering::Release);
         self.head.store(next.open().bits(), Ordering::Release);
+    }
+
+    /// The latest time that a slot was used, or stamped in vain.
+    fn latest(&self) -> u64 {
+        let times = self.slots.iter().map(|cell| {
+            let slot = Slot::from_bits(cell.load(Ordering::Acquire));
+            slot.time()
+        });
+        times.max().unwrap_or(0)
     }
 
     /// What stands in the ring, from the newest to the oldest.
@@ -47,7 +56,7 @@ impl Window {
                 break;
             }
             let (time, units) = (slot.time(), at.used());
-            groups.push(Group { time, units });
+            groups.push(Group::of(units, time));
             at = at.previous(shape.slots());
             at = at.plus(shape.units(at.place()));
         }
@@ -55,7 +64,7 @@ impl Window {
         if head.is_held() {
             let units = at.used().saturating_sub(head.used());
             let time = self.held.load(Ordering::Acquire);
-            groups.push(Group { time, units });
+            groups.push(Group::of(units, time));
         }
         groups
     }
@@ -68,7 +77,10 @@ impl Window {
             cell.store(free.bits(), Ordering::Release);
         }
         let (mut at, mut latest) = (first, 0);
-        for &Group { time, mut units } in newest_first.iter().rev() {
+        for &Group {
+            time, mut units, ..
+        } in newest_first.iter().rev()
+        {
             latest = time.max(latest);
             while units > 0 {
                 if at.used() == shape.units(at.place()) {
@@ -83,35 +95,5 @@ impl Window {
             }
         }
         at
-    }
-}
-
-/// Keeps the newest units, so many of them, and gives out the others.
-fn split_off(newest_first: &mut Vec<Group>, mut units: u32) -> Vec<Group> {
-    let mut older = Vec::new();
-    for group in newest_first.iter_mut() {
-        let kept = group.units.min(units);
-        units -= kept;
-        let rest = group.units - kept;
-        if rest > 0 {
-            let time = group.time;
-            older.push(Group { time, units: rest });
-        }
-        group.units = kept;
-    }
-    newest_first.retain(|group| group.units > 0);
-    older
-}
-
-/// Puts neighbours together until there are no more than so many groups. The older ones are then as late as the newer.
-fn merge(groups: &mut Vec<Group>, most: usize) {
-    while groups.len() > most {
-        let pairs = groups.chunks(2).map(|pair| Group {
-            time: pair.iter().map(|group| group.time).max().unwrap_or(0),
-            units: pair
-                .iter()
-                .fold(0, |sum, group| group.units.saturating_add(sum)),
-        });
-        *groups = pairs.collect();
     }
 }

@@ -72,7 +72,12 @@ struct Pair {
     exact: bool,
     /// Whether a debt was forgiven, because the limit was changed: then more may be in the window than the limit says.
     in_debt: bool,
+    /// Whether one was, in a window that is over: a longer one may reach back to it.
+    was_in_debt: bool,
     forgiven: bool,
+    /// Whether units count that the ring had forgotten, because the window is longer than one that they have left: then nobody
+    /// knows when they came, and they stay too long rather than leave too early.
+    remembered: bool,
     /// How many units may be held that have left the window: less than a slot's, and as many of each earlier layout of the ring.
     slack: u32,
     now: u64,
@@ -89,7 +94,9 @@ impl Pair {
             slots,
             exact,
             in_debt: false,
+            was_in_debt: false,
             forgiven: false,
+            remembered: false,
             slack: units_of_a_slot(limit, slots) - 1,
             now: 0,
             told: 0,
@@ -134,7 +141,11 @@ impl Pair {
     }
 
     fn refused(&mut self, units: u32, wait: u64, expected: &Answer) {
-        if self.exact {
+        if self.remembered {
+            if *expected == Answer::Taken {
+                self.meet("remembered too long");
+            }
+        } else if self.exact {
             assert_eq!(*expected, Answer::Refused(wait), "{units}");
         } else if !self.forgiven {
             let held = self.model.inside(self.now) + self.slack;
@@ -191,10 +202,20 @@ impl Pair {
 
     fn set(&mut self, limit: u32, width: u64) {
         let inside = self.model.inside(self.now);
+        let since = self.window.changing.lock().since;
+        let uncounted = (self.now - since) / self.model.width >= 65_535;
         self.window.set(limit, width, at(self.now));
-        self.forgiven |= self.in_debt;
         self.slack += units_of_a_slot(limit, self.slots) - 1;
         self.model.set(limit, width, self.now);
+        let merged = self.window.changing.lock().older.len() > 48;
+        self.model.narrowest = if merged || uncounted {
+            0
+        } else {
+            self.model.narrowest
+        };
+        let reaches_back = width > self.model.narrowest;
+        self.remembered |= reaches_back;
+        self.forgiven |= self.in_debt || self.was_in_debt && reaches_back;
         if limit < inside {
             self.meet("more spent than fits");
         } else if limit > inside && inside > 0 {
@@ -235,14 +256,18 @@ impl Pair {
         assert!(window.check(level.remaining + 1, now).is_err());
         assert_eq!(window.is_clean(now), level.clear_after == 0);
         assert!(level.clear_after > 0 || level.remaining == self.model.limit);
-        if self.exact {
+        if self.exact && self.remembered {
+            assert!(level.remaining <= self.model.limit.saturating_sub(inside) || self.forgiven);
+            assert!(level.clear_after >= self.model.clear_after(self.now) || self.forgiven);
+        } else if self.exact {
             assert_eq!(level.remaining, self.model.limit.saturating_sub(inside));
             assert_eq!(level.clear_after, self.model.clear_after(self.now));
         } else {
             assert!(self.forgiven || level.clear_after >= self.model.clear_after(self.now));
         }
         if level.clear_after == 0 {
-            (self.in_debt, self.forgiven) = (false, false);
+            self.was_in_debt |= self.in_debt;
+            (self.in_debt, self.forgiven, self.remembered) = (false, false, false);
             self.slack = units_of_a_slot(self.model.limit, self.slots) - 1;
             self.meet("clean");
         }
@@ -294,7 +319,7 @@ impl std::fmt::Debug for Pair {
 }
 
 /// Everything that at least one history in a hundred must have met, or the test proves too little.
-const TO_BE_MET: [&str; 11] = [
+const TO_BE_MET: [&str; 12] = [
     "took the last one",
     "took several",
     "refused",
@@ -305,6 +330,7 @@ const TO_BE_MET: [&str; 11] = [
     "in debt",
     "more spent than fits",
     "set while used",
+    "remembered too long",
     "clean",
 ];
 

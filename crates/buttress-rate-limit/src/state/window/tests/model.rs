@@ -13,8 +13,11 @@ pub(super) struct Model {
     pub(super) limit: u32,
     pub(super) width: u64,
     log: VecDeque<Unit>,
-    /// What was in the log when the limit was lowered, and is older than the newest units of the new limit.
+    /// What was in the log when limit or width changed, and is older than the newest units of the new limit, or had left the window;
+    /// and what has left the log since because newer units came.
     older: VecDeque<Unit>,
+    /// The shortest of the windows that units have left since.
+    pub(super) narrowest: u64,
     /// Whether what is charged beyond the limit is forgiven at once, or never.
     forgives: bool,
 }
@@ -34,6 +37,7 @@ impl Model {
             width,
             log: VecDeque::new(),
             older: VecDeque::new(),
+            narrowest: u64::MAX,
             forgives,
         }
     }
@@ -68,12 +72,16 @@ impl Model {
         for _ in 0..units {
             self.log.push_back(Unit { time: now, call });
         }
-        self.forgive();
+        self.forgive(now);
     }
 
-    fn forgive(&mut self) {
+    /// Of the newest units of the limit the ring knows exactly. Of the others those are forgiven that were charged beyond it.
+    fn forgive(&mut self, now: u64) {
         while self.forgives && self.log.len() > self.limit as usize {
-            self.log.pop_front();
+            let unit = self.log.pop_front();
+            self.older
+                .extend(unit.filter(|unit| unit.time + self.width <= now));
+            self.narrowest = self.narrowest.min(self.width);
         }
     }
 
@@ -95,16 +103,17 @@ impl Model {
         }
     }
 
-    /// What is in the old window stays, but nobody can give it back any more.
+    /// Nothing is forgotten, but nobody can give it back any more.
     pub(super) fn set(&mut self, limit: u32, width: u64, now: u64) {
-        let width_before = std::mem::replace(&mut self.width, width);
-        self.limit = limit;
+        if !self.forgives {
+            self.narrowest = self.narrowest.min(self.width);
+        }
+        (self.limit, self.width) = (limit, width);
         self.older.append(&mut self.log);
-        (self.older).retain(|unit| unit.time + width_before > now);
         self.older
             .iter_mut()
             .for_each(|unit| unit.call = usize::MAX);
-        let surplus = self.older.len().saturating_sub(limit as usize);
-        self.log = self.older.split_off(surplus);
+        let newest = (self.inside(now) as usize).min(limit as usize);
+        self.log = self.older.split_off(self.older.len() - newest);
     }
 }

@@ -152,13 +152,71 @@ fn after_the_limit_is_lowered_nobody_gets_in_until_fewer_remain() {
 }
 
 #[test]
-fn a_longer_window_holds_what_was_in_the_shorter_one() {
+fn a_longer_window_holds_what_has_left_the_shorter_one() {
     let window = Window::new(3, 10, 8);
     assert!(window.take(1, at(0)).is_ok());
     assert!(window.take(1, at(5)).is_ok());
     window.set(3, 1_000, at(12));
     let level = window.level(at(505));
-    assert_eq!((level.remaining, level.clear_after), (2, 500));
+    assert_eq!((level.remaining, level.clear_after), (1, 500));
+    assert_eq!(window.level(at(1_000)).remaining, 2);
+}
+
+/// 1000/min, then 10/s for a while, then 1000/min again: the window of the last minute is never above its limit.
+// proves: RL-1
+#[test]
+fn a_window_that_was_shorter_meanwhile_forgets_nothing_of_a_longer_one() {
+    const MINUTE: u64 = 60 * SECOND;
+    for slots in [1_000, BUCKETED] {
+        let window = Window::new(1_000, MINUTE, slots);
+        assert!(window.take(1_000, at(0)).is_ok());
+        window.set(10, SECOND, at(SECOND));
+        assert_eq!(window.level(at(SECOND)).remaining, 10);
+        window.set(1_000, MINUTE, at(3 * SECOND));
+        assert_eq!(window.level(at(MINUTE - 1)).remaining, 0);
+        assert_eq!(window.level(at(MINUTE)).remaining, 1_000);
+    }
+}
+
+/// What the ring has forgotten under the shorter window is counted by the head, and taken to be as young as it can be.
+// proves: RL-1
+#[test]
+fn what_came_in_a_shorter_window_counts_in_the_longer_one_after_it() {
+    let window = Window::new(10, SECOND, 1_000);
+    for second in 0..30 {
+        assert!(window.take(10, at(second * SECOND)).is_ok());
+    }
+    window.set(1_000, 60 * SECOND, at(30 * SECOND));
+    assert_eq!(window.level(at(30 * SECOND)).remaining, 700);
+    // They have come ten a second, and so they leave.
+    assert_eq!(window.level(at(60 * SECOND)).remaining, 710);
+    assert!((850..=860).contains(&window.level(at(75 * SECOND)).remaining));
+    assert_eq!(window.level(at(89 * SECOND)).remaining, 1_000);
+
+    // A few that came long ago do not hold up anybody.
+    let window = Window::new(10, SECOND, 1_000);
+    for hour in 0..100 {
+        assert!(window.take(1, at(hour * 3_600 * SECOND)).is_ok());
+    }
+    let now = 99 * 3_600 * SECOND;
+    window.set(1_000, 60 * SECOND, at(now));
+    assert!((909..=999).contains(&window.level(at(now)).remaining));
+    assert_eq!(window.level(at(now + 60 * SECOND)).remaining, 1_000);
+}
+
+#[test]
+fn what_is_kept_of_the_past_is_bounded_and_no_younger_than_it_looks_by_much() {
+    let window = Window::new(64, SECOND, BUCKETED);
+    for second in 0..1_000 {
+        assert!(window.take(7, at(second * SECOND)).is_ok());
+        let limit = 64 + u32::try_from(second % 2).unwrap();
+        window.set(limit, SECOND, at(second * SECOND));
+    }
+    assert!(window.changing.lock().older.len() <= 64);
+    let now = at(999 * SECOND);
+    window.set(100_000, 100 * SECOND, now);
+    let spent = 100_000 - window.level(now).remaining;
+    assert!((700..=1_000).contains(&spent), "{spent}");
 }
 
 #[test]
