@@ -9,6 +9,8 @@ pub enum Purpose {
     Failure = 4,
     GreedyArrival = 5,
     Client = 6,
+    Item = 7,
+    Replica = 8,
 }
 
 /// Draws a number in `0.0..1.0` that is always the same for the same arguments.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::attempts::Attempts;
 use crate::clients::{Caller, Greed};
+use crate::levels::Degraded;
 use crate::load::call::{Call, Outcome};
 use crate::report::millis;
 use crate::stage::{PerClass, PerSide, PerUpstream, Side, Upstream};
@@ -22,6 +23,8 @@ pub const BIN: Duration = Duration::from_millis(500);
 pub struct Figures {
     pub calls: usize,
     pub served: usize,
+    /// Answered with less than what was asked for: these are not served.
+    pub degraded: Degraded,
     pub refused: usize,
     /// Turned away because their client called too often.
     pub limited: usize,
@@ -54,6 +57,7 @@ impl Figures {
     const fn count(&mut self, outcome: Outcome) {
         self.calls += 1;
         *match outcome {
+            Outcome::Degraded(level) => return self.degraded.count(level),
             Outcome::Served => &mut self.served,
             Outcome::Refused => &mut self.refused,
             Outcome::Limited => &mut self.limited,
@@ -62,7 +66,12 @@ impl Figures {
         } += 1;
     }
 
-    /// Calls that were not served, for whatever reason.
+    /// Calls that got no answer that is of any use, not even a degraded one.
+    pub const fn unanswered(&self) -> usize {
+        self.lost() - self.degraded.total()
+    }
+
+    /// Calls that were not served, for whatever reason; those with a degraded answer are among them.
     pub const fn lost(&self) -> usize {
         self.calls - self.served
     }
@@ -80,6 +89,7 @@ impl PerClass<Figures> {
         Figures {
             calls: a.calls + b.calls + c.calls,
             served: a.served + b.served + c.served,
+            degraded: a.degraded.plus(b.degraded).plus(c.degraded),
             refused: a.refused + b.refused + c.refused,
             limited: a.limited + b.limited + c.limited,
             timed_out: a.timed_out + b.timed_out + c.timed_out,
@@ -157,6 +167,17 @@ impl Record {
         percentile(&late, 99).unwrap_or_default()
     }
 
+    /// How long after `since` a call to payments that was due by then, and before `until`, had a degraded
+    /// answer, down to its last byte.
+    pub fn first_degraded(&self, side: Side, since: Duration, until: Duration) -> Option<Duration> {
+        let calls = self.due_in(since..until).iter();
+        let degraded = calls.filter(|call| {
+            let is_its = call.side == side && call.upstream == Upstream::Payments;
+            is_its && matches!(call.outcome, Outcome::Degraded(_))
+        });
+        degraded.map(|call| call.due + call.latency - since).min()
+    }
+
     /// How long after `since` payments was served again: the first of two bins in a row, counted
     /// from `since` and over by `until`, in which at least 99 % of the calls were served.
     pub fn served_again(&self, side: Side, since: Duration, until: Duration) -> Option<Duration> {
@@ -177,7 +198,9 @@ impl Record {
 
 fn due_in<'a>(sorted: &'a [Call], span: &Range<Duration>) -> &'a [Call] {
     let index = |time| sorted.partition_point(|call| call.due < time);
-    &sorted[index(span.start)..index(span.end)]
+    let start = index(span.start);
+    // In a run that was cut short a span may be over before it begins.
+    &sorted[start..index(span.end).max(start)]
 }
 
 fn of(calls: &[Call], side: Side, upstream: Upstream) -> Figures {

@@ -14,6 +14,7 @@ mod clock;
 mod figures;
 mod gateway;
 mod judge;
+mod levels;
 mod load;
 mod options;
 mod report;

@@ -65,14 +65,14 @@ async fn run(options: &Options, listeners: PerSide<TcpListener>) -> anyhow::Resu
         .await?;
     screen.close();
 
-    let accepted = PerSide::from_fn(|side| cast.script.accepted(side));
+    let turned = PerSide::from_fn(|side| cast.script.turned(side));
     let transitions = cast.protected.transitions(clock.start());
     let timeouts = cast.protected.timeouts(clock.start());
     cast.leave().await?;
     Ok(Report::new(
         options,
         &Record::new(watch.into_calls()),
-        accepted,
+        &turned,
         transitions,
         timeouts,
         cut_short,
@@ -83,12 +83,14 @@ async fn run(options: &Options, listeners: PerSide<TcpListener>) -> anyhow::Resu
 struct Cast {
     script: Script,
     upstreams: PerSide<PerUpstream<SocketAddr>>,
+    /// Of the protected gateway.
+    replicas: PerUpstream<SocketAddr>,
     protected: Protected,
     tallies: PerSide<Tally>,
 }
 
 impl Cast {
-    /// Starts two upstreams for each gateway.
+    /// Starts two upstreams for each gateway, and a replica of each for the protected one.
     async fn enter(options: &Options) -> anyhow::Result<Self> {
         let pair = async || -> anyhow::Result<_> {
             Ok(PerUpstream {
@@ -100,12 +102,18 @@ impl Cast {
             protected: pair().await?,
             bare: pair().await?,
         };
+        let replicas = PerUpstream {
+            inventory: Actor::start_replica(Upstream::Inventory, options.seed).await?,
+            payments: Actor::start_replica(Upstream::Payments, options.seed).await?,
+        };
         let address = |side, upstream| actors.of(side).of(upstream).address();
         Ok(Self {
             upstreams: PerSide::from_fn(|side| PerUpstream::from_fn(|up| address(side, up))),
+            replicas: PerUpstream::from_fn(|up| replicas.of(up).address()),
             script: Script {
                 schedule: options.schedule(),
                 actors,
+                replicas,
             },
             protected: Protected::new(options.plan()),
             tallies: PerSide::default(),
@@ -116,7 +124,12 @@ impl Cast {
     fn open(&self, listeners: PerSide<TcpListener>) -> anyhow::Result<PerSide<Places>> {
         let ways = self.ways();
         let bare = gateway::bare::router(&ways.bare);
-        let protected = self.protected.router(&ways.protected);
+        // Their attempts are no load on the upstreams themselves, and are counted apart.
+        let replicas = PerUpstream::from_fn(|upstream| Way {
+            upstream: *self.replicas.of(upstream),
+            tally: Tally::default(),
+        });
+        let protected = self.protected.router(&ways.protected, &replicas);
         Ok(PerSide {
             protected: self.open_one(Side::Protected, listeners.protected, protected)?,
             bare: self.open_one(Side::Bare, listeners.bare, bare)?,

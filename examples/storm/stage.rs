@@ -44,6 +44,14 @@ impl Upstream {
         }
     }
 
+    /// The name of a second process of the same kind, which the protected gateway falls back to.
+    pub const fn replica(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory-replica",
+            Self::Payments => "payments-replica",
+        }
+    }
+
     /// The end of the path, by which a gateway knows which upstream a call is for.
     pub const fn path(self) -> &'static str {
         match self {

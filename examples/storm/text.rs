@@ -57,6 +57,14 @@ pub fn after(time: Option<Duration>) -> String {
     )
 }
 
+/// How long something took to come, if it came, as exactly as it was measured.
+pub fn after_exactly(time: Option<Duration>) -> String {
+    time.map_or_else(
+        || "never".into(),
+        |time| format!("after {}", duration(time)),
+    )
+}
+
 /// A count with a thin gap between its thousands.
 pub fn count(number: usize) -> String {
     let digits = number.to_string();

@@ -1,6 +1,7 @@
 //! Figures of calls that are made up.
 
 use super::*;
+use crate::levels::Level;
 use crate::stage::Class;
 
 fn payments(due_ms: u64, outcome: Outcome) -> Call {
@@ -52,15 +53,17 @@ fn percentiles_are_nearest_ranks() {
 
 #[test]
 fn every_call_is_counted_once_by_its_outcome() {
-    use Outcome::{Failed, Refused, Served, TimedOut};
-    let outcomes = [Served, Served, Refused, TimedOut, Failed, Failed];
+    use Outcome::{Degraded, Failed, Refused, Served, TimedOut};
+    let replica = Degraded(Level::Replica);
+    let outcomes = [Served, Served, Refused, TimedOut, Failed, replica, Failed];
     let calls: Vec<Call> = (0..).zip(outcomes).map(|(n, o)| payments(n, o)).collect();
     let figures = Figures::of(&calls);
-    assert_eq!((figures.calls, figures.served, figures.refused), (6, 2, 1));
+    assert_eq!((figures.calls, figures.served, figures.refused), (7, 2, 1));
     assert_eq!(
         (figures.timed_out, figures.failed, figures.lost()),
-        (1, 2, 4)
+        (1, 2, 5)
     );
+    assert_eq!((figures.degraded.replica, figures.unanswered()), (1, 4));
 }
 
 #[test]
@@ -107,6 +110,32 @@ fn the_greedy_client_is_in_no_figure_but_its_own() {
     };
     assert_eq!(greed(1), expected);
     assert_eq!((greed(2).calls, greed(2).let_in()), (3, 2));
+}
+
+#[test]
+fn the_first_degraded_answer_is_the_first_to_end_of_those_that_were_due_by_then() {
+    let degraded = |due, latency| Call {
+        latency: Duration::from_millis(latency),
+        ..payments(due, Outcome::Degraded(Level::Replica))
+    };
+    let calls = vec![
+        degraded(90, 5),
+        payments(110, Outcome::Served),
+        degraded(120, 300),
+        degraded(150, 20),
+        degraded(500, 1),
+    ];
+    let record = Record::new(calls);
+    let first = |side, since, until| {
+        let [since, until] = [since, until].map(Duration::from_millis);
+        record.first_degraded(side, since, until)
+    };
+    assert_eq!(
+        first(Side::Protected, 100, 500),
+        Some(Duration::from_millis(70))
+    );
+    assert_eq!(first(Side::Protected, 151, 500), None);
+    assert_eq!(first(Side::Bare, 0, 1_000), None);
 }
 
 #[test]

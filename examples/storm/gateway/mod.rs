@@ -12,6 +12,7 @@ use crate::stage::{PerSide, Side};
 
 pub mod bare;
 mod forward;
+mod levels;
 pub mod plan;
 pub mod protected;
 #[cfg(test)]

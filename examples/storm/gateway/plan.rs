@@ -50,6 +50,13 @@ pub const FACTOR: f64 = 1.5;
 /// which more than its half falls upon one upstream for a moment.
 const FEWEST_SLOTS: u32 = 32;
 
+/// How long a replica may take: its slowest honest answer, and a quarter more.
+pub const REPLICA_TIME: Duration = Duration::from_millis(250);
+
+/// How long an upstream may take with all its attempts before its replica is asked: what is left then of
+/// the second that the bare gateway allows is time for that. The levels below it answer at once.
+pub const PRIMARY_TIME: Duration = TIMEOUT.saturating_sub(REPLICA_TIME);
+
 /// What the layers are built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
@@ -69,6 +76,11 @@ pub struct Plan {
     pub retry_time: Duration,
     /// How many calls may be on their way to one upstream.
     pub slots: u32,
+    /// How many calls may be on their way to the replica of one.
+    ///
+    /// It is for the calls of an upstream that has failed, all at once: without a limit it would be the
+    /// next to fail. It is smaller, too; what it has no room for is answered by the levels below it.
+    pub replica_slots: u32,
     /// How many calls may be in the gateway.
     pub capacity: u32,
     /// How many calls may wait before the gateway.
@@ -110,6 +122,9 @@ impl Plan {
             attempt_limit,
             retry_time: TIMEOUT.saturating_sub(attempt_limit),
             slots,
+            // As many as an upstream needs that is well, and a half more: with them, too, a payments of
+            // which every slot is taken leaves inventory its room.
+            replica_slots: slots / 8,
             capacity,
             // All that come while nothing moves, until those who came first have waited enough.
             queue: in_flight(rate, attempt_limit).max(FEWEST_SLOTS),
@@ -249,10 +264,31 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_has_time_for_its_slowest_answer_and_room_for_the_calls_of_an_upstream_that_is_well()
+     {
+        assert_eq!(REPLICA_TIME, SLOWEST * 5 / 4);
+        for (rate, slots) in [(10, 4), (400, 6), (2_000, 31)] {
+            let plan = plan(40, rate);
+            let needed = f64::from(rate.div_ceil(2)) * CALM.as_secs_f64();
+            assert!(f64::from(plan.replica_slots) >= 1.5 * needed, "{plan:?}");
+            assert_eq!(plan.replica_slots, slots);
+        }
+    }
+
+    #[test]
+    fn an_upstream_has_time_for_a_first_attempt_and_what_the_floor_cuts_for_a_third() {
+        let waits = (FIRST_BACKOFF * 3).mul_f64(1.5);
+        for seconds in [15, 17, 30, 40, 600] {
+            assert!(plan(seconds, 400).attempt_limit < PRIMARY_TIME);
+        }
+        assert!(FLOOR * 3 + waits < PRIMARY_TIME);
+    }
+
+    #[test]
     fn a_full_payments_leaves_inventory_its_room() {
         for rate in [10, 400, 2_000] {
             let plan = plan(40, rate);
-            let room = f64::from(plan.capacity - plan.slots);
+            let room = f64::from(plan.capacity - plan.slots - plan.replica_slots);
             let needed = f64::from(rate.div_ceil(2)) * CALM.as_secs_f64();
             assert!(room >= 2.0 * needed, "{plan:?}");
         }

@@ -1,21 +1,23 @@
 //! The protected gateway: buttress on the server's side and towards each upstream.
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Bytes, HttpBody};
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
+use axum::routing::get_service;
 use buttress::circuit_breaker::{self, State};
 use buttress::http::{HashedKey, Replayed};
 use buttress::{
-    AdaptiveTimeout, Backoff, Bulkhead, CircuitBreaker, HttpExt, KeyedRateLimit, Priority, Rate,
-    RateLimit, RespondLayer, Retry, WidenLayer, by_header, respond, timeout,
+    AdaptiveTimeout, Backoff, Bulkhead, CircuitBreaker, Error, HttpExt, KeyedRateLimit, Priority,
+    Rate, RateLimit, RespondLayer, Retry, WidenLayer, by_header, respond, timeout,
 };
 use http::{HeaderName, StatusCode};
 use hyper_util::client::legacy;
 use tokio::time::Instant;
-use tower::ServiceBuilder;
+use tower::{BoxError, Service, ServiceBuilder};
 
 use super::forward::{Way, client};
+use super::levels::{self, Chain};
 use super::plan::{Allowance, FACTOR, FAILURES, FIRST_BACKOFF, FLOOR, Plan, RETRIES};
 use crate::breakers::{BreakerState, Transition, Transitions};
 use crate::clients::CLIENT_HEADER;
@@ -25,6 +27,7 @@ use crate::timeouts::{History, Timings, Turn};
 /// Everything that outlives a single call.
 #[derive(Clone, Debug)]
 pub struct Protected {
+    plan: Plan,
     per_client: KeyedRateLimit<HashedKey>,
     entrance: Bulkhead,
     guards: PerUpstream<Guard>,
@@ -49,6 +52,7 @@ impl Protected {
         let Allowance { per_minute, burst } = plan.per_client;
         let per_client = Rate::per_minute(per_minute).burst(burst);
         Self {
+            plan,
             per_client: RateLimit::builder("per-client")
                 .token_bucket(per_client)
                 .keyed()
@@ -66,12 +70,14 @@ impl Protected {
 
     /// The routes of the gateway, behind its own bulkhead, before which checkouts go first. Outermost is
     /// the limit of each client: what one asks for beyond it takes no place in the queue from others.
-    pub fn router(&self, ways: &PerUpstream<Way>) -> Router {
+    pub fn router(&self, ways: &PerUpstream<Way>, replicas: &PerUpstream<Way>) -> Router {
         let routes = Upstream::ALL
             .into_iter()
             .fold(Router::new(), |routes, upstream| {
                 let guard = self.guards.of(upstream);
-                guard.route(routes, upstream, ways.of(upstream).clone())
+                let replica = replicas.of(upstream).clone();
+                let chain = levels::chain(upstream, replica, self.plan);
+                guard.route(routes, upstream, ways.of(upstream).clone(), chain)
             });
         let client = by_header(HeaderName::from_static(CLIENT_HEADER));
         let entrance = self.entrance.layer().priority(priority);
@@ -128,28 +134,62 @@ impl Guard {
         }
     }
 
-    /// Adds the routes to an upstream: a hyper client under timeout, bulkhead, breaker and retry. What
-    /// they refuse is answered by buttress, what the client could not do is explained by us.
+    /// Adds the routes to an upstream: a hyper client under timeout, bulkhead, breaker, retry and, for
+    /// what only reads, the other levels. What they refuse is answered by buttress, what the client
+    /// could not do is explained by us.
     ///
-    /// Retry stands outermost: each attempt has a timeout of its own, takes a slot and gives it back,
-    /// and is seen by the breaker, which ends the retries too when it opens. Only what its method says
-    /// can be repeated is sent again; whoever calls this gateway sends GETs.
-    fn route(&self, routes: Router, upstream: Upstream, way: Way) -> Router {
-        let timings = self.timings.clone();
-        let service = ServiceBuilder::new()
+    /// The chain stands outermost: when an upstream has failed for good, another level is asked. Anything
+    /// but a GET goes without: its replica would do the work a second time, and a default says what is
+    /// not so. Whoever calls this gateway sends GETs.
+    fn route(&self, routes: Router, upstream: Upstream, way: Way, chain: Chain) -> Router {
+        let reads = ServiceBuilder::new()
             .layer(HandleErrorLayer::new(explain))
             .layer(RespondLayer::new())
+            .layer(chain.layer().http())
+            .service(self.guarded(upstream, way.clone()));
+        let writes = ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(explain))
+            .layer(RespondLayer::new())
+            .service(self.guarded(upstream, way));
+        let route = get_service(reads).fallback_service(writes);
+        Class::ALL.into_iter().fold(routes, |routes, class| {
+            routes.route(class.path(upstream), route.clone())
+        })
+    }
+
+    /// A client of an upstream, guarded against it.
+    ///
+    /// Each attempt of a retry has a timeout of its own, takes a slot and gives it back, and is seen by
+    /// the breaker, which ends the retries too when it opens. Only what its method says can be repeated
+    /// is sent again.
+    fn guarded<B>(
+        &self,
+        upstream: Upstream,
+        way: Way,
+    ) -> impl Service<
+        http::Request<B>,
+        Response = http::Response<
+            impl HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        >,
+        Error = Error<legacy::Error>,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError> + Send> + Send + 'static,
+    {
+        let timings = self.timings.clone();
+        ServiceBuilder::new()
             .layer(self.retry.layer().http())
             .layer(self.breaker.layer().http())
             .layer(self.bulkhead.refusing_layer().http())
             .layer(self.timeout.layer().http())
             .layer(WidenLayer)
-            .map_request(move |attempt: http::Request<Replayed<Body>>| way.take(attempt))
+            .map_request(move |attempt: http::Request<Replayed<B>>| way.take(attempt))
             .map_future(move |attempt| timings.clone().time(upstream, attempt))
-            .service(client());
-        Class::ALL.into_iter().fold(routes, |routes, class| {
-            routes.route_service(class.path(upstream), service.clone())
-        })
+            .service(client())
     }
 }
 
@@ -208,7 +248,7 @@ mod tests {
 
     fn priority_of(path: &str, header: &'static str) -> Priority {
         let request = Request::get(path).header("priority", header);
-        priority(&request.body(Body::empty()).unwrap())
+        priority(&request.body(axum::body::Body::empty()).unwrap())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Both gateways before an upstream that fails as it is told.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,6 +17,8 @@ use super::*;
 use crate::attempts::Tally;
 use crate::clients::CLIENT_HEADER;
 use crate::gateway::protected::Protected;
+use crate::levels::Level;
+use crate::load::call::Outcome;
 use crate::schedule::Schedule;
 use crate::stage::PerUpstream;
 use crate::timeouts::History;
@@ -27,17 +31,15 @@ struct Stand {
 }
 
 impl Stand {
-    /// A gateway whose upstreams answer the first `failing` attempts of each call with 503.
+    /// A gateway whose upstreams answer the first `failing` attempts of each call with 503; their replicas
+    /// are dead.
     async fn new(side: Side, failing: u64) -> Self {
         let tally = Tally::default();
-        let upstream = upstream(failing).await;
-        let ways = PerUpstream::from_fn(|_| Way {
-            upstream,
-            tally: tally.clone(),
-        });
+        let ways = ways(upstream(failing).await, &tally);
+        let replicas = ways_of_nobody().await;
         let schedule = Schedule::new(Duration::from_secs(40));
         let gateway = match side {
-            Side::Protected => Protected::new(Plan::new(schedule, 400)).router(&ways),
+            Side::Protected => Protected::new(Plan::new(schedule, 400)).router(&ways, &replicas),
             Side::Bare => bare::router(&ways),
         };
         Self { gateway, tally }
@@ -51,10 +53,31 @@ impl Stand {
     }
 
     async fn answer(&self, request: request::Builder) -> StatusCode {
-        let request = request.body(Body::empty()).unwrap();
-        let answer: Response = self.gateway.clone().oneshot(request).await.unwrap();
-        answer.status()
+        ask(&self.gateway, request).await.status()
     }
+}
+
+async fn ask(gateway: &Router, request: request::Builder) -> Response {
+    let request = request.body(Body::empty()).unwrap();
+    gateway.clone().oneshot(request).await.unwrap()
+}
+
+fn outcome(answer: &Response) -> Outcome {
+    Outcome::of(answer.status(), answer.headers())
+}
+
+/// The same way to either upstream.
+fn ways(upstream: SocketAddr, tally: &Tally) -> PerUpstream<Way> {
+    PerUpstream::from_fn(|_| Way {
+        upstream,
+        tally: tally.clone(),
+    })
+}
+
+/// Ways to a port that nobody listens on.
+async fn ways_of_nobody() -> PerUpstream<Way> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    ways(listener.local_addr().unwrap(), &Tally::default())
 }
 
 fn from(client: &str) -> request::Builder {
@@ -68,9 +91,24 @@ async fn upstream(failing: u64) -> SocketAddr {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         }
     };
+    listen(Router::new().fallback(any(answer))).await
+}
+
+/// An upstream that fails from the moment it is told to.
+async fn upstream_while(well: &Arc<AtomicBool>) -> SocketAddr {
+    let well = Arc::clone(well);
+    let answer = move || async move {
+        match well.load(SeqCst) {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    };
+    listen(Router::new().fallback(any(answer))).await
+}
+
+async fn listen(app: Router) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = Router::new().fallback(any(answer));
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
 }
@@ -81,8 +119,12 @@ async fn both_send_a_call_again_that_fails_for_a_moment() {
         let stand = Stand::new(side, 3).await;
         assert_eq!(stand.call(Method::GET, 1).await, (StatusCode::OK, 4));
         let stand = Stand::new(side, 4).await;
-        let failed = (StatusCode::SERVICE_UNAVAILABLE, 4);
-        assert_eq!(stand.call(Method::GET, 1).await, failed, "{side:?}");
+        let given_up = match side {
+            // It has a default.
+            Side::Protected => StatusCode::OK,
+            Side::Bare => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        assert_eq!(stand.call(Method::GET, 1).await, (given_up, 4), "{side:?}");
     }
 }
 
@@ -149,19 +191,15 @@ async fn only_the_protected_one_turns_away_who_does_not_say_who_it_is() {
 }
 
 #[tokio::test]
-async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout() {
+async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout_or_by_another_level() {
     // It accepts, as the kernel does that for it, and never answers.
     let hanging = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let way = Way {
-        upstream: hanging.local_addr().unwrap(),
-        tally: Tally::default(),
-    };
+    let ways = ways(hanging.local_addr().unwrap(), &Tally::default());
     let schedule = Schedule::new(Duration::from_secs(40));
     let (plan, start) = (Plan::new(schedule, 400), Instant::now());
     let protected = Protected::new(plan);
-    let gateway = protected.router(&PerUpstream::from_fn(|_| way.clone()));
-    let request = from("client").body(Body::empty()).unwrap();
-    let answer: Response = gateway.oneshot(request).await.unwrap();
+    let gateway = protected.router(&ways, &ways_of_nobody().await);
+    let answer = ask(&gateway, from("client").method(Method::POST)).await;
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
     // Nothing was learned yet; and there is no time left for a second attempt.
     assert!(start.elapsed() >= plan.attempt_limit);
@@ -171,4 +209,50 @@ async fn what_hangs_is_cut_by_the_protected_one_and_answered_as_a_timeout() {
     } = protected.timeouts(start);
     let cut = |history: &History| history.timed(Duration::ZERO..Duration::MAX).cut;
     assert_eq!((cut(&inventory), cut(&payments)), (0, 1));
+    let answer = ask(&gateway, from("client")).await;
+    assert_eq!(outcome(&answer), Outcome::Degraded(Level::Default));
+}
+
+/// Asks for an item of payments.
+async fn outcome_of(gateway: &Router, path: &str, item: u32) -> Outcome {
+    let request = Request::get(format!("{path}?item={item}"));
+    let request = request
+        .header(CLIENT_HEADER, item)
+        .header(CALL_HEADER, item);
+    outcome(&ask(gateway, request).await)
+}
+
+#[tokio::test]
+async fn a_killed_upstream_is_answered_for_at_once_by_its_replica_then_from_the_cache_then_by_default()
+ {
+    let schedule = Schedule::new(Duration::from_secs(40));
+    let protected = Protected::new(Plan::new(schedule, 400));
+    let tally = Tally::default();
+    let (alive, dead) = (ways(upstream(0).await, &tally), ways_of_nobody().await);
+    let well = protected.router(&alive, &alive);
+    assert_eq!(outcome_of(&well, "/payments", 1).await, Outcome::Served);
+    let killed = protected.router(&dead, &alive);
+    let start = Instant::now();
+    let replica = Outcome::Degraded(Level::Replica);
+    assert_eq!(outcome_of(&killed, "/payments", 2).await, replica);
+    assert!(start.elapsed() < Duration::from_secs(1), "{start:?}");
+}
+
+#[tokio::test]
+async fn what_was_kept_is_given_to_whoever_asks_for_the_same_and_never_to_a_checkout() {
+    let schedule = Schedule::new(Duration::from_secs(40));
+    let protected = Protected::new(Plan::new(schedule, 400));
+    let well = Arc::new(AtomicBool::new(true));
+    let ways = ways(upstream_while(&well).await, &Tally::default());
+    let gateway = protected.router(&ways, &ways_of_nobody().await);
+    let of = async |path, item| outcome_of(&gateway, path, item).await;
+    for path in ["/payments", "/checkout/payments"] {
+        assert_eq!(of(path, 1).await, Outcome::Served);
+    }
+    well.store(false, SeqCst);
+    let kept = Outcome::Degraded(Level::LocalCache);
+    let default = Outcome::Degraded(Level::Default);
+    assert_eq!(of("/payments", 1).await, kept);
+    assert_eq!(of("/payments", 2).await, default);
+    assert_eq!(of("/checkout/payments", 1).await, default);
 }

@@ -12,6 +12,7 @@ use crate::schedule::Phase;
 use crate::stage::{PerClass, PerSide, PerUpstream};
 use crate::text::{after, duration, duration_or_none, share};
 
+pub mod failover;
 mod greed;
 mod load;
 mod rule;
@@ -20,6 +21,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
+pub use failover::FailOver;
 pub use rule::Rule;
 pub use span::Span;
 
@@ -33,7 +35,7 @@ pub enum Bounds {
     /// Every bound
     #[default]
     All,
-    /// Shares, recovery, load and controls; no latencies
+    /// Shares, recovery, load, fail-over and controls; no latencies
     Shares,
 }
 
@@ -42,6 +44,8 @@ pub enum Bounds {
 pub struct Evidence {
     pub phases: Vec<PhaseFigures>,
     pub recovery: PerSide<Recovery>,
+    /// Of each phase in which payments answered nothing.
+    pub failovers: Vec<FailOver>,
     /// How long a breaker stays open, and how long a probe may take.
     pub open_time: Duration,
     pub lateness_p99: Duration,
@@ -103,7 +107,7 @@ impl Verdict {
     }
 }
 
-/// Judges every bound: those of an outage, of the rush, of the load, and of the greedy client.
+/// Judges every bound: those of an outage, of the rush, of the load, of the greedy client, and of fail-over.
 pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
     let outage = evidence
         .phases
@@ -124,6 +128,7 @@ pub fn judge(evidence: &Evidence, bounds: Bounds) -> Vec<Bound> {
         .chain(rush.into_iter().flatten())
         .chain(load::judge(evidence))
         .chain(greed::judge(evidence))
+        .chain(failover::judge(evidence))
         .collect()
 }
 

@@ -19,6 +19,8 @@ pub enum Rule {
     LoadControl,
     OthersLimited,
     GreedyLetIn,
+    FailOver,
+    Unanswered,
 }
 
 impl Rule {
@@ -37,6 +39,8 @@ impl Rule {
             Self::LoadControl => "control: bare load on payments",
             Self::OthersLimited => "others limited",
             Self::GreedyLetIn => "greedy client let in",
+            Self::FailOver => "first degraded answer",
+            Self::Unanswered => "without any answer",
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::schedule::Phase;
 pub enum Span {
     /// All phases in which payments is in trouble, one after the other.
     Failing,
+    /// All phases before the rush.
+    Outage,
     /// Every phase.
     Run,
     #[serde(untagged)]
@@ -19,6 +21,7 @@ impl Span {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Failing => "slow to dead",
+            Self::Outage => "until the rush",
             Self::Run => "whole run",
             Self::Phase(phase) => phase.name(),
         }
@@ -28,6 +31,7 @@ impl Span {
         use Phase::{Dead, HalfFailing, Hanging, Slow};
         match self {
             Self::Failing => matches!(phase, Slow | HalfFailing | Hanging | Dead),
+            Self::Outage => phase != Phase::Rush,
             Self::Run => true,
             Self::Phase(only) => phase == only,
         }
@@ -46,8 +50,9 @@ mod tests {
 
     #[test]
     fn programs_read_a_phase_by_its_name_alone() {
-        let spans = [Span::Failing, Span::Run, Phase::HalfFailing.into()];
+        let half = Phase::HalfFailing.into();
+        let spans = [Span::Failing, Span::Outage, Span::Run, half];
         let json = serde_json::to_string(&spans).unwrap();
-        assert_eq!(json, r#"["failing","run","half_failing"]"#);
+        assert_eq!(json, r#"["failing","outage","run","half_failing"]"#);
     }
 }

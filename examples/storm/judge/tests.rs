@@ -1,8 +1,10 @@
 //! Each bound is shown to hold and to break.
 
+use super::failover::FirstDegraded;
 use super::*;
 use crate::attempts::Attempts;
 
+mod failover;
 mod greed;
 mod load;
 
@@ -26,6 +28,13 @@ fn figures(calls: usize, served: usize, p99: Duration) -> Figures {
     }
 }
 
+/// The same, all the others with the default.
+fn degraded(calls: usize, served: usize, p99: Duration) -> Figures {
+    let mut figures = figures(calls, served, p99);
+    (figures.failed, figures.degraded.default) = (0, figures.failed);
+    figures
+}
+
 /// The phase that begins after `from` seconds and lasts one.
 fn phase(from: u32, phase: Phase) -> PhaseFigures {
     let side = |inventory: usize| PerUpstream {
@@ -37,6 +46,8 @@ fn phase(from: u32, phase: Phase) -> PhaseFigures {
         bare: side(400),
     };
     sides.bare.payments.attempts.all = 2_000;
+    let payments = &mut sides.protected.payments;
+    (payments.failed, payments.degraded.replica) = (0, payments.failed);
     // Half of the calls, checkouts first.
     let classes = |checkout, rest, browse| PerClass {
         checkout: figures(400, checkout, ms(20)),
@@ -95,6 +106,7 @@ fn good_run() -> Evidence {
             protected: recovery,
             bare: recovery,
         },
+        failovers: failovers(),
         open_time: ms(1_000),
         lateness_p99: ms(2),
         allowance: Allowance {
@@ -102,6 +114,19 @@ fn good_run() -> Evidence {
             burst: 30,
         },
     }
+}
+
+/// Another level answers after 300 ms; the bare gateway has none.
+fn failovers() -> Vec<FailOver> {
+    let after = |after| FirstDegraded { after };
+    let failover = |phase| FailOver {
+        phase,
+        first_degraded: PerSide {
+            protected: after(Some(ms(300))),
+            bare: after(None),
+        },
+    };
+    super::failover::WITHOUT_PAYMENTS.map(failover).into()
 }
 
 /// The phase that a bound is about, where it is about one.
@@ -140,7 +165,7 @@ fn verdict(evidence: &Evidence, bounds: Bounds, rule: Rule, phase: Phase) -> Ver
 #[test]
 fn a_good_run_holds_every_bound() {
     let bounds = judge(&good_run(), Bounds::All);
-    assert_eq!(bounds.len(), 6 + 6 + 1 + 1 + 4 + 5 + 8);
+    assert_eq!(bounds.len(), 6 + 6 + 1 + 1 + 4 + 5 + 8 + 3);
     assert!(
         bounds.iter().all(|bound| bound.verdict == Verdict::Held),
         "{bounds:#?}"
@@ -162,7 +187,7 @@ fn a_share_breaks_in_any_phase_and_only_at_two_losses_beyond_it() {
     for (calls, losses, breaks) in table {
         for hit in outage().filter(|phase| *phase != Phase::Calm) {
             let run = run_with(hit, |p| {
-                p.sides.protected.inventory = figures(calls, calls - losses, ms(20));
+                p.sides.protected.inventory = degraded(calls, calls - losses, ms(20));
             });
             let expected = if breaks {
                 vec![(Rule::Share, hit)]
@@ -182,7 +207,7 @@ fn a_share_breaks_in_any_phase_and_only_at_two_losses_beyond_it() {
 fn the_calm_phase_is_excused_three_losses_of_a_budget_that_begins() {
     for (losses, breaks) in [(5, false), (6, true)] {
         let run = run_with(Phase::Calm, |p| {
-            p.sides.protected.inventory = figures(1_000, 1_000 - losses, ms(20));
+            p.sides.protected.inventory = degraded(1_000, 1_000 - losses, ms(20));
         });
         let expected = if breaks {
             vec![(Rule::Share, Phase::Calm)]
@@ -222,7 +247,7 @@ fn latencies_are_not_judged_on_a_busy_machine() {
 #[test]
 fn only_latencies_are_left_out_when_shares_are_asked_for() {
     let run = run_with(Phase::Dead, |p| {
-        p.sides.protected.inventory = figures(1_000, 900, ms(900));
+        p.sides.protected.inventory = degraded(1_000, 900, ms(900));
     });
     assert_eq!(broken(&run, Bounds::Shares), [(Rule::Share, Phase::Dead)]);
     assert_eq!(

@@ -17,7 +17,15 @@ pub struct Arrival {
     pub upstream: Upstream,
     pub class: Class,
     pub caller: Caller,
+    /// What it asks for.
+    pub item: u32,
 }
+
+/// How many items there are to ask for, each as often as any other.
+///
+/// Few enough for the calm phase to ask for most of them, so that what is kept of its answers is of use;
+/// and so many that something is always missing.
+pub const ITEMS: u32 = 200;
 
 /// A part of the run in which calls arrive at one rate.
 #[derive(Clone, Debug)]
@@ -75,6 +83,7 @@ impl Stretch {
     fn arrival(&self, seed: u64, first: u64, n: u64) -> Arrival {
         let upstream = Upstream::ALL[(n % 2) as usize];
         let client = draw(seed, Purpose::Client, first + n);
+        let item = draw(seed, Purpose::Item, first + n);
         let place = draw(seed, purpose(upstream), first + n / 2);
         Arrival {
             number: 0,
@@ -82,6 +91,7 @@ impl Stretch {
             upstream,
             class: TURNS[(n % 5) as usize],
             caller: Caller::drawn(client, self.clients),
+            item: (item * f64::from(ITEMS)) as u32,
         }
     }
 }
@@ -160,6 +170,16 @@ mod tests {
     fn the_seed_repeats_a_run_and_another_seed_makes_another() {
         assert_eq!(even(1), even(1));
         assert_ne!(even(1), even(2));
+    }
+
+    #[test]
+    fn every_item_is_asked_for_and_none_much_more_than_the_others() {
+        let all = even(1);
+        for item in 0..ITEMS {
+            // 80 on average, give or take five times what chance does.
+            let its = count(&all, |arrival| arrival.item == item);
+            assert!((35..=125).contains(&its), "{its} of {item}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use crate::clients::Caller;
+use crate::levels::Level;
 use crate::stage::{Class, Side, Upstream};
 use crate::upstream::UPSTREAM_HEADER;
 
@@ -31,6 +32,8 @@ pub struct Call {
 pub enum Outcome {
     /// A 2xx that is not degraded.
     Served,
+    /// A 2xx that says it is less than what was asked for, and whence it comes.
+    Degraded(Level),
     /// The gateway refused it: 503, and no upstream was asked, or not once more.
     Refused,
     /// The gateway limits how often its client calls: 429.
@@ -47,7 +50,11 @@ impl Outcome {
         let degraded = headers.contains_key("x-degraded-mode");
         let by_gateway = !headers.contains_key(UPSTREAM_HEADER);
         match status {
-            _ if status.is_success() && !degraded => Self::Served,
+            // Whoever degrades an answer says how: one that does not is none.
+            _ if status.is_success() && degraded => {
+                Level::of(headers).map_or(Self::Failed, Self::Degraded)
+            }
+            _ if status.is_success() => Self::Served,
             StatusCode::TOO_MANY_REQUESTS if by_gateway => Self::Limited,
             StatusCode::SERVICE_UNAVAILABLE if by_gateway => Self::Refused,
             StatusCode::GATEWAY_TIMEOUT => Self::TimedOut,
@@ -58,7 +65,7 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 
@@ -71,9 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn a_degraded_answer_is_no_success() {
+    fn a_degraded_answer_is_no_success_and_says_whence_it_comes() {
         assert_eq!(outcome(200, Some(UPSTREAM_HEADER)), Outcome::Served);
         assert_eq!(outcome(200, Some("x-degraded-mode")), Outcome::Failed);
+        let headers = [("x-degraded-mode", "true"), ("x-degraded-level", "default")];
+        let headers = headers.map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        let headers = HeaderMap::from_iter(headers);
+        let outcome = |status| Outcome::of(status, &headers);
+        assert_eq!(outcome(StatusCode::OK), Outcome::Degraded(Level::Default));
+        assert_eq!(outcome(StatusCode::BAD_GATEWAY), Outcome::Failed);
     }
 
     #[test]

@@ -75,9 +75,10 @@ impl Client {
     async fn exchange(&self, arrival: Arrival) -> anyhow::Result<Outcome> {
         let _connection = self.connections.acquire().await?;
         let request = Request::get(format!(
-            "http://{}{}",
+            "http://{}{}?item={}",
             self.gateway,
-            arrival.class.path(arrival.upstream)
+            arrival.class.path(arrival.upstream),
+            arrival.item
         ))
         .header(CALL_HEADER, arrival.number)
         .header(CLIENT_HEADER, arrival.caller.to_string())

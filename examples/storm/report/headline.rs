@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use crate::judge::{Bound, Evidence, PhaseFigures, Rule, Verdict};
 use crate::schedule::Phase;
-use crate::text::{duration, share};
+use crate::stage::Side;
+use crate::text::{duration, percent, share};
 
 /// What a stranger is to know first: what broke, or what the run has shown.
 pub fn headline(evidence: &Evidence, bounds: &[Bound], cut_short: Option<Duration>) -> String {
     let broken = bounds.iter().find(|bound| bound.verdict == Verdict::Broken);
     let over = |phase| evidence.of(phase).filter(|phase| phase.over);
-    match (broken, over(Phase::Hanging), over(Phase::Rush)) {
-        (Some(broken), ..) => what_broke(broken),
-        (None, Some(hanging), rush) => outage(hanging) + &rush.map(rush_hour).unwrap_or_default(),
-        (None, None, _) => {
+    let told = |phase, tell: fn(&PhaseFigures) -> String| over(phase).map(tell).unwrap_or_default();
+    match (broken, over(Phase::Hanging)) {
+        (Some(broken), _) => what_broke(broken),
+        (None, Some(hanging)) => {
+            outage(hanging) + &told(Phase::Dead, killed) + &told(Phase::Rush, rush_hour)
+        }
+        (None, None) => {
             let after = duration(cut_short.unwrap_or_default());
             format!("Cut short after {after}, before anything was proved.")
         }
@@ -58,9 +62,22 @@ fn outage(hanging: &PhaseFigures) -> String {
     )
 }
 
+/// Whoever asked for payments when it was dead was answered with less than that, or not at all.
+fn killed(dead: &PhaseFigures) -> String {
+    let answered = |side| {
+        let payments = &dead.sides.of(side).payments;
+        percent(payments.calls - payments.unanswered(), payments.calls)
+    };
+    format!(
+        " Once payments was killed, {} of its calls got a degraded answer; of the bare one’s, {}.",
+        answered(Side::Protected),
+        answered(Side::Bare),
+    )
+}
+
 fn rush_hour(rush: &PhaseFigures) -> String {
     format!(
-        " In the rush it served {} of the checkouts; the bare one served {}.",
+        " In the rush the protected one served {} of the checkouts; the bare one served {}.",
         share(&rush.classes.protected.checkout),
         share(&rush.classes.bare.checkout),
     )

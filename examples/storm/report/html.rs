@@ -2,14 +2,17 @@
 
 use std::fmt::Write;
 
-use super::{Outcome, Report, chart, greed};
+use super::{Outcome, Report, chart, greed, levels};
 use crate::attempts::Attempts;
 use crate::figures::Figures;
-use crate::gateway::plan::{FACTOR, FIRST_BACKOFF, FLOOR, RETRIES};
+use crate::gateway::plan::{FACTOR, FIRST_BACKOFF, FLOOR, PRIMARY_TIME, REPLICA_TIME, RETRIES};
 use crate::judge::{Bound, PhaseFigures, Verdict};
+use crate::load::arrivals::ITEMS;
 use crate::schedule::Phase;
 use crate::stage::{Class, Side, Upstream};
-use crate::text::{after, amplification, count, duration, duration_or_none, percent, share};
+use crate::text::{
+    after, after_exactly, amplification, count, duration, duration_or_none, percent, share,
+};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -35,6 +38,13 @@ pub fn page(report: &Report) -> String {
             "{{classes}}",
             report.phases.iter().map(class_rows).collect(),
         ),
+        ("{{levels}}", levels::rows(report)),
+        ("{{levels_chart}}", levels::draw(report)),
+        ("{{failover}}", unbroken(&levels::story(report))),
+        ("{{replica_slots}}", settings.plan.replica_slots.to_string()),
+        ("{{primary_time}}", duration(PRIMARY_TIME)),
+        ("{{replica_time}}", duration(REPLICA_TIME)),
+        ("{{items}}", ITEMS.to_string()),
         ("{{loads}}", load_rows(report)),
         ("{{retries}}", RETRIES.to_string()),
         ("{{first_backoff}}", duration(FIRST_BACKOFF)),
@@ -107,6 +117,21 @@ fn tiles(report: &Report) -> String {
             of(Phase::Back),
             again,
         ),
+        tile(
+            "First degraded answer once payments hangs",
+            of(Phase::Hanging),
+            |phase, side| first_degraded(report, phase, side),
+        ),
+        tile(
+            "First degraded answer once it is killed",
+            of(Phase::Dead),
+            |phase, side| first_degraded(report, phase, side),
+        ),
+        tile(
+            "Calls without any answer until the rush",
+            of(Phase::Back),
+            |_, side| count(*report.unanswered.of(side)),
+        ),
         tile("Checkouts served in the rush", of(Phase::Rush), checkouts),
         tile(
             "Calls of the greedy client turned away",
@@ -115,6 +140,12 @@ fn tiles(report: &Report) -> String {
         ),
     ]
     .concat()
+}
+
+fn first_degraded(report: &Report, phase: &PhaseFigures, side: Side) -> String {
+    let mut all = report.failovers.iter();
+    let its = all.find(|failover| failover.phase == phase.phase);
+    after_exactly(its.and_then(|its| its.first_degraded.of(side).after))
 }
 
 fn tile(
@@ -218,6 +249,7 @@ fn cells(figures: &Figures) -> String {
     data(&[
         count(figures.calls),
         share(figures),
+        count(figures.degraded.total()),
         count(figures.refused),
         count(figures.timed_out),
         count(figures.failed),

@@ -1,6 +1,7 @@
 //! What is left of a run: `report.json` for programs, `report.html` for people.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use crate::breakers::Transition;
 use crate::clients::Greed;
 use crate::figures::{Figures, Record};
 use crate::gateway::plan::Plan;
+use crate::judge::failover::{FailOver, FirstDegraded, WITHOUT_PAYMENTS};
 use crate::judge::{Bound, Bounds, Evidence, PhaseFigures, Recovery, Span, Verdict, judge};
 use crate::options::Options;
-use crate::schedule::Schedule;
+use crate::schedule::{Phase, Schedule};
 use crate::stage::{PerClass, PerSide, PerUpstream};
 use crate::text::duration;
 use crate::timeouts::{History, Timed};
@@ -24,6 +26,7 @@ mod chart;
 pub mod greed;
 mod headline;
 mod html;
+pub mod levels;
 pub mod millis;
 mod panel;
 #[cfg(test)]
@@ -54,6 +57,10 @@ pub struct Report {
     pub phases: Vec<PhaseFigures>,
     pub load: Load,
     pub recovery: PerSide<Recovery>,
+    /// How soon another level answered, each time payments stopped to.
+    pub failovers: Vec<FailOver>,
+    /// Calls before the rush that got no answer, not even a degraded one.
+    pub unanswered: PerSide<usize>,
     /// What became of the client that asks for ten times its share, in the whole run.
     pub greed: PerSide<Greed>,
     /// What became of the others’ calls to inventory without it, and with it.
@@ -120,6 +127,17 @@ impl Others {
     }
 }
 
+/// When payments behind one of the gateways turned, counted from the start of the run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turned {
+    /// It answers nothing from then on.
+    pub hanging: Option<Duration>,
+    /// It was killed.
+    pub dead: Option<Duration>,
+    /// Its port accepts again.
+    pub back: Option<Duration>,
+}
+
 /// A short part of the run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Slice {
@@ -137,14 +155,14 @@ impl Report {
     pub fn new(
         options: &Options,
         record: &Record,
-        accepted: PerSide<Option<Duration>>,
+        turned: &PerSide<Turned>,
         transitions: Vec<Transition>,
         timeouts: PerUpstream<History>,
         cut_short: Option<Duration>,
     ) -> Self {
         let schedule = options.schedule();
         let until = cut_short.unwrap_or(Duration::MAX).min(schedule.total());
-        let evidence = evidence(record, options, &accepted, until);
+        let evidence = evidence(record, options, turned, until);
         let bounds = judge(&evidence, options.bounds);
         let broken = bounds.iter().any(|bound| bound.verdict == Verdict::Broken);
         Self {
@@ -164,6 +182,8 @@ impl Report {
                 run: evidence.attempts(Span::Run),
             },
             recovery: evidence.recovery,
+            failovers: evidence.failovers.clone(),
+            unanswered: evidence.unanswered(Span::Outage),
             greed: evidence.greed(Span::Run),
             others: Others::of(record, schedule),
             transitions,
@@ -211,7 +231,7 @@ impl Settings {
 fn evidence(
     record: &Record,
     options: &Options,
-    accepted: &PerSide<Option<Duration>>,
+    turned: &PerSide<Turned>,
     until: Duration,
 ) -> Evidence {
     let schedule = options.schedule();
@@ -227,7 +247,7 @@ fn evidence(
     // From the rush on, calls to payments are lost for another reason.
     let rush = schedule.rush().start.min(until);
     let recovery = PerSide::from_fn(|side| {
-        let accepted = *accepted.of(side);
+        let accepted = turned.of(side).back;
         let served_again = accepted.and_then(|since| record.served_again(side, since, rush));
         Recovery {
             accepted,
@@ -237,10 +257,37 @@ fn evidence(
     Evidence {
         phases: phases.collect(),
         recovery,
+        failovers: failovers(record, schedule, turned, until),
         open_time: schedule.open_time(),
         lateness_p99: record.lateness_p99(),
         allowance: options.plan().per_client,
     }
+}
+
+/// Looks for the first degraded answer in each phase in which payments answers nothing.
+fn failovers(
+    record: &Record,
+    schedule: Schedule,
+    turned: &PerSide<Turned>,
+    until: Duration,
+) -> Vec<FailOver> {
+    let of = |(phase, span): (Phase, Range<Duration>)| {
+        let began = |side| match phase {
+            Phase::Hanging => turned.of(side).hanging,
+            _ => turned.of(side).dead,
+        };
+        let first_degraded = PerSide::from_fn(|side| FirstDegraded {
+            after: began(side)
+                .and_then(|since| record.first_degraded(side, since, span.end.min(until))),
+        });
+        FailOver {
+            phase,
+            first_degraded,
+        }
+    };
+    let phases = schedule.phases();
+    let without = phases.filter(|(phase, _)| WITHOUT_PAYMENTS.contains(phase));
+    without.map(of).collect()
 }
 
 /// The phases that began, the last of them as far as it went.

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clients::Caller;
+use crate::levels::Level;
 use crate::load::call::{Call, Outcome as Ending};
 use crate::options::{Command, parse};
 use crate::schedule::Phase;
@@ -91,9 +92,11 @@ fn attempts(side: Side, outcome: Ending) -> u8 {
     }
 }
 
-/// Payments serves nobody from hanging to dead, and the bare gateway loses inventory with it.
+/// Payments serves nobody from hanging to dead, for which the protected gateway has other levels, and the bare gateway loses inventory with it.
 fn as_expected(side: Side, upstream: Upstream, phase: Phase) -> Ending {
     match (side, upstream, phase) {
+        (Side::Protected, Upstream::Payments, Phase::Hanging) => Ending::Degraded(Level::Replica),
+        (Side::Protected, Upstream::Payments, Phase::Dead) => Ending::Degraded(Level::Default),
         (_, Upstream::Payments, Phase::Hanging | Phase::Dead) => Ending::TimedOut,
         (Side::Bare, Upstream::Inventory, Phase::Hanging) => Ending::Refused,
         _ => Ending::Served,
@@ -101,14 +104,21 @@ fn as_expected(side: Side, upstream: Upstream, phase: Phase) -> Ending {
 }
 
 fn report(record: &Record, cut_short: Option<Duration>) -> Report {
-    let phases = options().schedule().phases();
-    let back = phases.filter(|(phase, _)| *phase == Phase::Back);
-    let back = back.map(|(_, span)| span.start).next();
-    let accepted = PerSide::from_fn(|_| back);
+    let turned = |phase| {
+        let mut phases = options().schedule().phases();
+        phases
+            .find(|(of, _)| *of == phase)
+            .map(|(_, span)| span.start)
+    };
+    let turned = Turned {
+        hanging: turned(Phase::Hanging),
+        dead: turned(Phase::Dead),
+        back: turned(Phase::Back),
+    };
     Report::new(
         &options(),
         record,
-        accepted,
+        &PerSide::from_fn(|_| turned),
         Vec::new(),
         PerUpstream::default(),
         cut_short,
@@ -123,8 +133,9 @@ fn a_run_as_expected_holds_and_says_so_in_one_sentence() {
     assert_eq!(
         report.headline,
         "While payments hung, the protected gateway served 100 % of the calls to inventory; \
-         the bare one served 0.0 %. In the rush it served 100 % of the checkouts; the bare one \
-         served 50.0 %.",
+         the bare one served 0.0 %. Once payments was killed, 100 % of its calls got a degraded \
+         answer; of the bare one’s, 0.0 %. In the rush the protected one served 100 % of the \
+         checkouts; the bare one served 50.0 %.",
     );
 }
 
@@ -178,7 +189,7 @@ fn a_run_cut_short_shows_the_phases_it_reached_and_judges_those_it_finished() {
         .bounds
         .iter()
         .filter(|bound| bound.verdict == Verdict::Held);
-    assert_eq!((held.count(), report.bounds.len()), (5, 31));
+    assert_eq!((held.count(), report.bounds.len()), (5, 34));
 }
 
 #[test]
@@ -211,6 +222,49 @@ fn a_call_of_another_that_is_limited_breaks_the_run() {
 }
 
 #[test]
+fn who_answered_is_told_by_level_and_how_soon_by_the_first_of_them() {
+    let report = report(&record(as_expected), None);
+    let shares = |span, side| levels::answered(&report, span, side, Upstream::Payments).shares();
+    let of = |phase| shares(Span::Phase(phase), Side::Protected);
+    assert_eq!(
+        of(Phase::Calm),
+        ["100 %", "0.0 %", "0.0 %", "0.0 %", "0.0 %"]
+    );
+    assert_eq!(
+        of(Phase::Hanging),
+        ["0.0 %", "100 %", "0.0 %", "0.0 %", "0.0 %"]
+    );
+    assert_eq!(
+        of(Phase::Dead),
+        ["0.0 %", "0.0 %", "0.0 %", "100 %", "0.0 %"]
+    );
+    let bare = shares(Span::Outage, Side::Bare);
+    assert_eq!(bare, ["75.0 %", "0.0 %", "0.0 %", "0.0 %", "25.0 %"]);
+    assert_eq!(
+        levels::story(&report),
+        "Once payments hung, the first degraded answer came after 15 ms (bare: never). Once it was \
+         killed, the first degraded answer came after 15 ms, as its breaker was open by then (bare: \
+         never). Until the rush 0 calls got no answer at all (bare: 480).",
+    );
+}
+
+#[test]
+fn a_call_to_a_route_with_a_default_that_nobody_answers_breaks_the_run() {
+    let one = |side, upstream, phase| match (side, upstream, phase) {
+        (Side::Protected, Upstream::Payments, Phase::Slow) => Ending::Failed,
+        _ => as_expected(side, upstream, phase),
+    };
+    let report = report(&record(one), None);
+    assert!(
+        report
+            .headline
+            .contains("without any answer in until the rush: 160"),
+        "{}",
+        report.headline
+    );
+}
+
+#[test]
 fn the_timeline_covers_the_run_without_a_gap() {
     let report = report(&record(as_expected), None);
     assert!(
@@ -237,8 +291,8 @@ fn the_page_is_filled_and_shows_every_phase_and_verdict() {
     for class in Class::ALL {
         assert!(page.contains(class.name()), "{}", class.name());
     }
-    assert_eq!(page.matches("✓ held").count(), 31);
-    assert!(page.contains("The greedy client"));
+    assert_eq!(page.matches("✓ held").count(), 34);
+    assert!(page.contains("The greedy client") && page.contains("Who answered"));
 }
 
 #[test]

@@ -36,9 +36,16 @@ fn write_calls(text: &mut String, slice: &Slice, side: Side) {
     for (what, figures) in upstreams.into_iter().chain(classes) {
         let (share, p99) = (share(figures), duration_or_none(figures.p99));
         let (gateway, calls) = (side.name(), figures.calls);
+        let degraded = match side {
+            Side::Protected => format!(
+                ", {} degraded",
+                percent(figures.degraded.total(), figures.calls)
+            ),
+            Side::Bare => String::new(),
+        };
         let _ = write!(
             text,
-            "\n{gateway}, {what}: {share} of {calls} served, p99 {p99}"
+            "\n{gateway}, {what}: {share} of {calls} served{degraded}, p99 {p99}"
         );
     }
 }

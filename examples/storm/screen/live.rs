@@ -102,7 +102,8 @@ impl Live {
 }
 
 /// Load is how many attempts came of each call that was sent on.
-const HEADER: &str = "                     served  goodput     p50     p99  refused  load  breaker";
+const HEADER: &str =
+    "                     served  goodput degraded     p99  refused  load  breaker";
 
 /// Shows a line, in another colour while calls are lost.
 fn show_row(row: &ProgressBar, figures: &Figures, text: String) {
@@ -117,10 +118,10 @@ fn show_row(row: &ProgressBar, figures: &Figures, text: String) {
 
 fn cells(view: &View, figures: &Figures) -> String {
     format!(
-        "{:>7} {:>8} {:>7} {:>7} {:>8} {:>5}",
+        "{:>7} {:>8} {:>8} {:>7} {:>8} {:>5}",
         share(figures),
         view.per_second(figures.served),
-        duration_or_none(figures.p50),
+        view.per_second(figures.degraded.total()),
         duration_or_none(figures.p99),
         view.per_second(figures.refused),
         amplification(figures.attempts),

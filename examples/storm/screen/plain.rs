@@ -31,7 +31,7 @@ impl Plain {
             );
         }
         println!();
-        println!("{:17}{:^54}  {:^43}", "", "protected", "bare");
+        println!("{:17}{:^63}  {:^52}", "", "protected", "bare");
         println!(
             "{:>6}  {:9}{}  {:9}  {}",
             "time",
@@ -62,18 +62,19 @@ impl Plain {
 
 fn head() -> String {
     format!(
-        "{:>8} {:>9} {:>7} {:>8} {:>7}",
-        "goodput", "inventory", "p99", "checkout", "refused"
+        "{:>8} {:>8} {:>9} {:>7} {:>8} {:>7}",
+        "goodput", "degraded", "inventory", "p99", "checkout", "refused"
     )
 }
 
-/// Goodput and refusals of the gateway, share and p99 of inventory, share of checkouts.
+/// Goodput, degraded answers and refusals of the gateway, share and p99 of inventory, share of checkouts.
 fn side(view: &View, side: Side) -> String {
     let upstreams = view.figures.of(side);
     let inventory = &upstreams.inventory;
     format!(
-        "{:>8} {:>9} {:>7} {:>8} {:>7}",
+        "{:>8} {:>8} {:>9} {:>7} {:>8} {:>7}",
         view.per_second(inventory.served + upstreams.payments.served),
+        view.per_second(inventory.degraded.total() + upstreams.payments.degraded.total()),
         share(inventory),
         duration_or_none(inventory.p99),
         share(&view.classes.of(side).checkout),

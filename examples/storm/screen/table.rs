@@ -6,7 +6,7 @@ use crate::attempts::Attempts;
 use crate::clients::Greed;
 use crate::gateway::plan::Plan;
 use crate::judge::{Bound, PhaseFigures, Rule, Span, Verdict};
-use crate::report::{Report, greed};
+use crate::report::{Report, greed, levels};
 use crate::schedule::Phase;
 use crate::stage::{Class, PerSide, Side, Upstream};
 use crate::text::{amplification, duration_or_none, percent, share, wrapped};
@@ -20,6 +20,7 @@ pub struct Table<'a>(pub &'a Report);
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_phases(f, &self.0.phases)?;
+        write_levels(f, self.0)?;
         write_loads(f, self.0)?;
         write_timeouts(f, self.0)?;
         if let Some(rush) = self.0.phases.iter().find(|p| p.phase == Phase::Rush) {
@@ -58,6 +59,47 @@ fn write_head(f: &mut Formatter<'_>, rows: [&str; 2], groups: &[&str]) -> fmt::R
         write!(f, "{group:>20}")?;
     }
     writeln!(f, "\n{what:14}{counted:>6}{}", pair.repeat(groups.len()))
+}
+
+/// Who answered the calls to payments through the protected gateway, phase by phase, and beside it
+/// whom the bare one left without; and those to inventory in all.
+fn write_levels(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let payments = "calls to payments, protected, answered by";
+    writeln!(f, "\n{:20}{payments:>50}{:>10}", "", "bare, by")?;
+    let by = ["itself", "replica", "cache", "default", "nobody", "nobody"];
+    let by = by.map(|by| format!("{by:>10}")).concat();
+    writeln!(f, "{:20}{by}", "of all calls")?;
+    for phase in &report.phases {
+        write_levels_of(
+            f,
+            phase.phase.name(),
+            report,
+            phase.phase.into(),
+            Upstream::Payments,
+        )?;
+    }
+    write_levels_of(
+        f,
+        Span::Outage.name(),
+        report,
+        Span::Outage,
+        Upstream::Payments,
+    )?;
+    write_levels_of(f, "  inventory", report, Span::Outage, Upstream::Inventory)?;
+    writeln!(f, "{}", wrapped(&levels::story(report), WIDTH))
+}
+
+fn write_levels_of(
+    f: &mut Formatter<'_>,
+    name: &str,
+    report: &Report,
+    span: Span,
+    upstream: Upstream,
+) -> fmt::Result {
+    let of = |side| levels::answered(report, span, side, upstream).shares();
+    let [.., bare] = of(Side::Bare);
+    let shares = of(Side::Protected).map(|share| format!("{share:>10}"));
+    writeln!(f, "{name:20}{}{bare:>10}", shares.concat())
 }
 
 /// What retries make of the calls, phase by phase and in all.
@@ -220,12 +262,12 @@ fn write_group(f: &mut Formatter<'_>, group: &[Bound]) -> fmt::Result {
         (_, Verdict::NotJudged(_)) => writeln!(f),
         (Rule::Share | Rule::Latency, Verdict::Held) => writeln!(f, ", {}", phases(group)),
         (Rule::GreedyLetIn, Verdict::Held) if group.len() > 1 => writeln!(f, ", {}", phases(group)),
-        (Rule::Share | Rule::Latency | Rule::GreedyLetIn, _) => {
+        (Rule::Share | Rule::Latency | Rule::GreedyLetIn | Rule::FailOver, _) => {
             writeln!(f, ", {}", measured(group))
         }
         (Rule::Control | Rule::LoadControl, _) => writeln!(f, ": {bare}"),
         (Rule::Recovery, _) => writeln!(f, ": {protected} (bare: {bare})"),
-        (Rule::InventoryLoad | Rule::PaymentsLoad | Rule::OthersLimited, _) => {
+        (Rule::InventoryLoad | Rule::PaymentsLoad | Rule::OthersLimited | Rule::Unanswered, _) => {
             writeln!(f, ", {span}: {protected} (bare: {bare})")
         }
         _ => writeln!(f, " in the rush: {protected} (bare: {bare})"),

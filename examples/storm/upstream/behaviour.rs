@@ -87,6 +87,16 @@ impl Behaviour {
         }
     }
 
+    /// What the replica of an upstream does in a phase. It is well, noise and all, but for its own part in
+    /// the outage: once payments is dead, and all that payments did is asked of it, it is slow.
+    pub const fn of_replica(phase: Phase, upstream: Upstream) -> Self {
+        match (phase, upstream) {
+            (Phase::Rush, _) => Self::RushedWithNoise,
+            (Phase::Dead, Upstream::Payments) => Self::Slow,
+            _ => Self::Calm,
+        }
+    }
+
     /// The word that stands for it on the wire.
     pub const fn word(self) -> &'static str {
         match self {
@@ -249,6 +259,17 @@ mod tests {
             assert!(noisy(Upstream::Inventory), "{phase:?}");
             let well = matches!(phase, Phase::Calm | Phase::Back);
             assert_eq!(noisy(Upstream::Payments), well, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn the_replica_of_payments_is_slow_while_it_stands_alone_and_no_other_ever_is() {
+        for phase in Phase::ALL {
+            for upstream in Upstream::ALL {
+                let slow = Behaviour::of_replica(phase, upstream) == Behaviour::Slow;
+                let alone = Behaviour::during(phase, upstream).is_none();
+                assert_eq!(slow, alone, "{phase:?}, {upstream:?}");
+            }
         }
     }
 

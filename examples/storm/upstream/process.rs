@@ -11,7 +11,6 @@ use tokio::time::timeout;
 
 use super::COMMAND;
 use super::behaviour::Behaviour;
-use crate::stage::Upstream;
 
 /// How long a new process may take until its port accepts, on a very busy machine.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -29,9 +28,8 @@ pub struct Process {
 
 impl Process {
     /// Starts an upstream and returns once its port accepts; port 0 takes a free one.
-    pub async fn start(upstream: Upstream, seed: u64, port: u16) -> anyhow::Result<Self> {
-        let name = upstream.name();
-        let mut child = spawn(upstream, seed, port).with_context(|| format!("starting {name}"))?;
+    pub async fn start(name: &str, seed: u64, port: u16) -> anyhow::Result<Self> {
+        let mut child = spawn(name, seed, port).with_context(|| format!("starting {name}"))?;
         let (Some(commands), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             bail!("{name} was started without its pipes");
         };
@@ -65,10 +63,10 @@ impl Process {
     }
 }
 
-fn spawn(upstream: Upstream, seed: u64, port: u16) -> anyhow::Result<Child> {
+fn spawn(name: &str, seed: u64, port: u16) -> anyhow::Result<Child> {
     let child = Command::new(std::env::current_exe()?)
         .arg(COMMAND)
-        .arg(upstream.name())
+        .arg(name)
         .args(["--seed", &seed.to_string(), "--port", &port.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -114,13 +114,16 @@ async fn answer(State(service): State<Service>, uri: Uri, headers: HeaderMap) ->
         Answer::Never => std::future::pending().await,
         Answer::After(time, status) => {
             tokio::time::sleep(time).await;
-            respond(service.name, call, status)
+            respond(service.name, uri.query(), status)
         }
     }
 }
 
-fn respond(name: &'static str, number: u64, status: StatusCode) -> Response {
-    let body = format!("{{\"from\":\"{name}\",\"call\":{number}}}\n");
+/// What is known of the item that was asked for: the same for everybody, so it may be kept.
+fn respond(name: &'static str, asked: Option<&str>, status: StatusCode) -> Response {
+    let item = asked.and_then(|query| query.strip_prefix("item="));
+    let item: Option<u32> = item.and_then(|item| item.parse().ok());
+    let body = serde_json::json!({ "from": name, "item": item }).to_string();
     let headers = [
         (UPSTREAM_HEADER, name),
         (header::CONTENT_TYPE.as_str(), "application/json"),
