@@ -8,7 +8,7 @@ use buttress_core::{
 };
 
 use crate::acquire::Acquire;
-use crate::config::{Algorithm, Config, RateLimitBuilder};
+use crate::config::{Config, RateLimitBuilder};
 use crate::event::Event;
 use crate::layer::RateLimitLayer;
 use crate::permit::Permit;
@@ -221,18 +221,12 @@ impl Inspect for RateLimit {
         "rate_limiters"
     }
 
-    /// Degraded while it refuses: while nothing is left, or at a leaky bucket nobody may wait any more.
+    /// Degraded while it refuses: while nothing is left, and at a leaky bucket nobody may wait for more.
     fn condition(&self) -> Condition {
         let snapshot = self.snapshot();
-        let refuses = match snapshot.algorithm {
-            Algorithm::LeakyBucket => {
-                snapshot.max_waiting > 0 && snapshot.waiting >= snapshot.max_waiting
-            }
-            _ => snapshot.remaining == 0,
-        };
         if snapshot.closed {
             Condition::Down
-        } else if refuses {
+        } else if snapshot.remaining == 0 && !self.0.lets_wait(&snapshot) {
             Condition::Degraded
         } else {
             Condition::Up

@@ -228,6 +228,14 @@ impl Shared {
         self.algorithm != Algorithm::LeakyBucket
     }
 
+    /// Whether somebody who comes now may wait. At other limits than a leaky bucket that is up to the layer, and an exception.
+    pub(crate) fn lets_wait(&self, snapshot: &Snapshot) -> bool {
+        let turn = snapshot.waiting.saturating_add(1);
+        self.algorithm == Algorithm::LeakyBucket
+            && snapshot.waiting < self.queue
+            && snapshot.rate.interval().saturating_mul(turn) <= self.max_wait
+    }
+
     pub(crate) fn quota(&self) -> Quota {
         let level = self.machine.level(self.now());
         Quota {

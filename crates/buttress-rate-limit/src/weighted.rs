@@ -10,7 +10,7 @@ use crate::permit::Charged;
 ///
 /// Made by [`RateLimitLayer::cost`](crate::RateLimitLayer::cost) and its likes. What a call took is given back when it turns out that
 /// it cost nothing: when the answer is throttled or overloaded, when the request was never sent, and when a component of ours
-/// further in refused it, but for a timeout: also where that is an answer already, made by an edge in the same process.
+/// further in refused it, but for a timeout or a deadline, up to which it may have run: also where that is an answer already, made by an edge in the same process.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighted<P, E, A = Estimated> {
     protocol: P,
@@ -138,7 +138,9 @@ impl<P, E, A> Weighted<P, E, A> {
         P: Classify<T, Err>,
     {
         if let Some(rejected) = refused {
-            return rejected.reason() != Reason::TimedOut;
+            // It may have run until then; or a client with a short deadline would work for nothing.
+            let may_have_run = [Reason::TimedOut, Reason::DeadlineExceeded];
+            return !may_have_run.contains(&rejected.reason());
         }
         let turned_away = matches!(
             self.protocol.classify(result),

@@ -103,6 +103,19 @@ async fn a_leaky_bucket_has_no_quota_to_tell_of() {
 }
 
 #[tokio::test]
+async fn a_leaky_bucket_is_degraded_when_nobody_may_wait_as_long_as_it_would_take() {
+    let short = limit().leaky_bucket(Rate::per_second(1));
+    let short = short.max_wait(Duration::from_secs(2)).build();
+    drop(short.try_acquire());
+    let first = short.reserve(1).unwrap();
+    assert_eq!(short.condition(), Condition::Up);
+    let _second = short.reserve(1).unwrap();
+    assert_eq!(short.condition(), Condition::Degraded);
+    drop(first);
+    assert_eq!(short.condition(), Condition::Up);
+}
+
+#[tokio::test]
 async fn a_registry_can_look_at_it() {
     let limit = limit().token_bucket(Rate::per_second(1)).build();
     assert_eq!(Inspect::name(&limit).as_str(), "test");

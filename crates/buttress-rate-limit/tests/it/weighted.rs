@@ -59,7 +59,7 @@ async fn a_call_costs_in_the_end_what_the_answer_says() {
         (Ends::Throttled, 10_000),
         (Ends::Failed, 9000),
         (Ends::Refused(Reason::Overloaded), 10_000),
-        (Ends::Refused(Reason::DeadlineExceeded), 10_000),
+        (Ends::Refused(Reason::DeadlineExceeded), 9000),
         (Ends::Refused(Reason::TimedOut), 9000),
     ] {
         let limit = tokens();
