@@ -230,7 +230,10 @@ fn no_lock_is_held_while_code_of_a_user_runs() {
     thread_local!(static MAP: KeyedMap<Curious, Curious> = KeyedMap::seeded(3, 1));
     struct Curious(u8);
     fn looks_around() {
-        let _ = MAP.try_with(|map| map.for_each(|_, _| ()));
+        let _ = MAP.try_with(|map| {
+            map.for_each(|_, _| ());
+            map.overflow(|_| ());
+        });
     }
     impl Clone for Curious {
         fn clone(&self) -> Self {
@@ -263,10 +266,25 @@ fn no_lock_is_held_while_code_of_a_user_runs() {
         for key in 0..20 {
             map.with(&Curious(key), make, |_| true, |value| value.0 = key);
         }
+        for key in 20..23 {
+            map.with(&Curious(key), make, |_| false, |_| ());
+        }
+        assert_eq!(map.overflowed(), 3);
         assert!(map.remove(&Curious(19)).is_some_and(|value| value.0 == 19));
         assert_eq!(map.evict_idle(|_| true), 2);
         assert!(map.is_empty());
     });
+}
+
+#[test]
+fn a_step_is_told_whose_value_it_has() {
+    let map = Counts::new(1);
+    let whose = |key: u64| map.with_whose(&key, || 0, |_| false, |_, whose| whose);
+    assert_eq!(whose(1), Whose::Own);
+    assert_eq!([whose(2), whose(2)], [Whose::Shared; 2]);
+    assert_eq!(whose(1), Whose::Own);
+    assert_eq!(map.remove(&1), Some(0));
+    assert_eq!(whose(2), Whose::Own);
 }
 
 #[test]
