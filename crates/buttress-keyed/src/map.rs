@@ -15,6 +15,19 @@ mod loom_tests;
 #[cfg(all(test, not(buttress_loom)))]
 mod tests;
 
+/// Whose value a step is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a key has a value of its own, or it has none"
+)]
+pub enum Whose {
+    /// The key's own.
+    Own,
+    /// That of all keys for which there is no room.
+    Shared,
+}
+
 /// How many locks the keys share. A power of two; fixed, so that finding the shard of a key is one instruction.
 pub(crate) const SHARDS: usize = if cfg!(buttress_loom) { 2 } else { 64 };
 /// More keys than this are a database.
@@ -133,9 +146,21 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         is_idle: impl FnMut(&V) -> bool,
         step: impl FnOnce(&mut V) -> R,
     ) -> R {
+        self.with_whose(key, make, is_idle, |value, _| step(value))
+    }
+
+    /// The same, where the step is told whose value it is: for what is to come back to the same one later.
+    #[inline(always)]
+    pub fn with_whose<R>(
+        &self,
+        key: &K,
+        make: impl FnOnce() -> V,
+        is_idle: impl FnMut(&V) -> bool,
+        step: impl FnOnce(&mut V, Whose) -> R,
+    ) -> R {
         let hash = self.hash(key);
         if let Some(value) = self.shard(hash).0.lock().find(Tag::of(hash), key) {
-            return step(value);
+            return step(value, Whose::Own);
         }
         self.enter(hash, key, make, is_idle, step)
     }
@@ -192,7 +217,7 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         key: &K,
         make: impl FnOnce() -> V,
         is_idle: impl FnMut(&V) -> bool,
-        step: impl FnOnce(&mut V) -> R,
+        step: impl FnOnce(&mut V, Whose) -> R,
     ) -> R {
         let room = Room::take(&self.held, self.most)
             .or_else(|| room::make(&self.shards, &self.held, hash, &self.turn, is_idle));
@@ -202,12 +227,12 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         let (own, mut value) = (key.clone(), make());
         let mut table = self.shard(hash).0.lock();
         if let Some(known) = table.find(Tag::of(hash), key) {
-            let done = step(known);
+            let done = step(known, Whose::Own);
             // Another thread was faster: ours is dropped without the lock.
             drop(table);
             return done;
         }
-        let done = step(&mut value);
+        let done = step(&mut value, Whose::Own);
         table.insert(Tag::of(hash), own, value);
         room.keep();
         done
@@ -219,21 +244,21 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         hash: u64,
         key: &K,
         make: impl FnOnce() -> V,
-        step: impl FnOnce(&mut V) -> R,
+        step: impl FnOnce(&mut V, Whose) -> R,
     ) -> R {
         if let Some(known) = self.shard(hash).0.lock().find(Tag::of(hash), key) {
-            return step(known);
+            return step(known, Whose::Own);
         }
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         if let Some(shared) = self.overflow.lock().as_mut() {
-            return step(shared);
+            return step(shared, Whose::Shared);
         }
-        // Made without the lock, and in vain if another thread was faster; then it is dropped without it, too.
+        // Made and, if another thread was faster, dropped without the lock.
         let made = make();
         let mut overflow = self.overflow.lock();
-        match overflow.as_mut() {
-            Some(shared) => step(shared),
-            None => step(overflow.insert(made)),
+        match &mut *overflow {
+            Some(shared) => step(shared, Whose::Shared),
+            empty => step(empty.insert(made), Whose::Shared),
         }
     }
 }

@@ -13,15 +13,20 @@ use crate::config::RateLimitBuilder;
 use crate::rate::Rate;
 use crate::snapshot::KeyedSnapshot;
 
+mod buckets;
 mod gate;
 mod layer;
 mod limits;
 mod permit;
+mod place;
+mod published;
 mod shared;
+mod windows;
 
 pub use self::gate::KeyedGate;
 pub use self::layer::KeyedRateLimitLayer;
 pub use self::permit::KeyedPermit;
+use self::place::{Home, Taken};
 use self::shared::KeyedShared;
 
 /// Limits how often the calls of each client, tenant or route start: a limit of its own for each key.
@@ -63,9 +68,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
     /// # Errors
     /// As [`RateLimit::try_acquire_many`](crate::RateLimit::try_acquire_many).
     pub fn try_acquire_many(&self, key: &K, units: u32) -> Result<KeyedPermit<K>, Rejected> {
-        self.0.take(key, units, |key, receipt| {
-            let kept = Some((Arc::clone(&self.0), key.clone()));
-            KeyedPermit::new(kept, receipt)
+        self.0.take(key, units, |key, Taken { receipt, place }| {
+            let home = Home::new(key.clone(), place);
+            KeyedPermit::new(Some((Arc::clone(&self.0), home)), receipt)
         })
     }
 
@@ -81,7 +86,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
         self.0.set_rate(rate)
     }
 
-    /// How much is left to this key at this moment: all of it, if nobody knows the key.
+    /// How much is left to this key at this moment: all of it, if nobody knows the key. One for which there is no room is not known
+    /// either; what is left to those together the [permit](KeyedPermit) of such a call tells.
     #[must_use]
     pub fn quota(&self, key: &K) -> Quota {
         self.0.quota(key)
@@ -168,6 +174,15 @@ struct KeySettings {
     max_keys: u32,
     missing: MissingKey,
     seed: Option<u64>,
+}
+
+impl KeySettings {
+    fn map<K: Clone + Eq + Hash, V>(self) -> KeyedMap<K, V> {
+        match self.seed {
+            Some(seed) => KeyedMap::seeded(self.max_keys, seed),
+            None => KeyedMap::new(self.max_keys),
+        }
+    }
 }
 
 impl KeyedRateLimitBuilder {

@@ -3,34 +3,20 @@
 use std::hash::Hash;
 
 use buttress_core::ConfigError;
-use buttress_keyed::KeyedMap;
-use buttress_sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use buttress_timer::{Moment, nanos};
+use buttress_timer::Moment;
 
 use super::KeySettings;
+use super::buckets::Buckets;
+use super::place::{Home, Taken};
+use super::windows::Windows;
 use crate::config::Algorithm;
 use crate::rate::Rate;
-use crate::state::bucket::{Bucket, Word};
-use crate::state::window::{BUCKETED, Window};
-use crate::state::{Level, Receipt, Wait, terms};
+use crate::state::{Level, Receipt, Wait};
 
 /// A machine for each key, used where it lies, under the lock of its shard.
 pub(super) enum Limits<K> {
     Buckets(Buckets<K>),
     Windows(Windows<K>),
-}
-
-/// A word for each key. The bucket holds the terms that their generations stand for; nobody takes anything from it.
-pub(super) struct Buckets<K> {
-    terms: Bucket,
-    words: KeyedMap<K, Word>,
-}
-
-/// A window in slots for each key; one of 64 or less has a slot for each call.
-pub(super) struct Windows<K> {
-    limit: AtomicU32,
-    width: AtomicU64,
-    windows: KeyedMap<K, Window>,
 }
 
 impl<K: Clone + Eq + Hash> Limits<K> {
@@ -40,17 +26,9 @@ impl<K: Clone + Eq + Hash> Limits<K> {
         keys: KeySettings,
     ) -> Result<Self, ConfigError> {
         Ok(match algorithm {
-            Algorithm::TokenBucket => Self::Buckets(Buckets {
-                terms: Bucket::new(terms(algorithm, rate)?),
-                words: map(keys).sharing(Word::FULL),
-            }),
+            Algorithm::TokenBucket => Self::Buckets(Buckets::new(rate, keys)?),
             Algorithm::SlidingWindow | Algorithm::BucketedWindow => {
-                let (limit, width) = (rate.units(), nanos(rate.per()));
-                Self::Windows(Windows {
-                    limit: AtomicU32::new(limit),
-                    width: AtomicU64::new(width),
-                    windows: map(keys).sharing(Window::new(limit, width, BUCKETED)),
-                })
+                Self::Windows(Windows::new(rate, keys))
             }
             Algorithm::LeakyBucket => {
                 let problem = "is a leaky bucket, at which calls wait, and nobody waits at a key";
@@ -60,86 +38,90 @@ impl<K: Clone + Eq + Hash> Limits<K> {
     }
 
     #[inline(always)]
-    pub(super) fn take(&self, key: &K, units: u32, now: Moment) -> Result<Receipt, Wait> {
+    pub(super) fn take(&self, key: &K, units: u32, now: Moment) -> Result<Taken, Wait> {
         match self {
-            Self::Buckets(buckets) => buckets.with(key, now, move |bucket, word| {
-                *word = word.take(bucket.terms_of(*word), units, now)?;
-                Ok(Receipt::unplaced(units))
-            }),
-            Self::Windows(windows) => windows.with(key, now, |window| window.take(units, now)),
+            Self::Buckets(buckets) => buckets.take(key, units, now),
+            Self::Windows(windows) => windows.take(key, units, now),
         }
     }
 
     /// The same for all that have no key of their own.
     pub(super) fn take_shared(&self, units: u32, now: Moment) -> Result<Receipt, Wait> {
         let taken = match self {
-            Self::Buckets(buckets) => buckets.share(now, |bucket, word| {
-                *word = word.take(bucket.terms_of(*word), units, now)?;
-                Ok(Receipt::unplaced(units))
-            }),
-            Self::Windows(windows) => windows.share(now, |window| window.take(units, now)),
+            Self::Buckets(buckets) => buckets.take_shared(units, now),
+            Self::Windows(windows) => windows.take_shared(units, now),
         };
         // There is one from the start.
         taken.unwrap_or(Err(Wait::Never))
     }
 
-    /// Takes what a call has cost beyond what it took, or gives back what it took beyond that. A key that is gone has nothing spent;
-    /// one that never had a place of its own gives nothing back.
-    pub(super) fn correct(&self, key: &K, receipt: &mut Receipt, units: u32, now: Moment) {
+    /// Takes what a call has cost beyond what it took, or gives back what it took beyond that: where it has taken it. A key that is
+    /// gone has nothing spent.
+    pub(super) fn correct(&self, home: &Home<K>, receipt: &mut Receipt, units: u32, now: Moment) {
         let taken = receipt.units();
         if units > taken {
-            self.charge(key, units - taken, now);
+            self.charge(home, units - taken, now);
             receipt.add(units - taken);
-            return;
+        } else {
+            self.give_back(home, receipt, taken - units, now);
         }
-        match self {
-            Self::Buckets(buckets) => buckets.look(key, now, |bucket, word| {
-                let units = receipt.take_back(taken - units);
-                *word = word.give_back(bucket.terms_of(*word), units);
-            }),
-            Self::Windows(windows) => windows.look(key, now, |window| {
-                window.give_back(receipt, taken - units);
-            }),
-        };
     }
 
-    fn charge(&self, key: &K, units: u32, now: Moment) {
-        match self {
-            Self::Buckets(buckets) => buckets.with(key, now, |bucket, word| {
-                *word = word.charge(bucket.terms_of(*word), units, now);
-            }),
-            Self::Windows(windows) => windows.with(key, now, |window| window.charge(units, now)),
+    fn charge(&self, home: &Home<K>, units: u32, now: Moment) {
+        match (self, home) {
+            (Self::Buckets(buckets), Home::Own(key, _)) => buckets.charge(key, units, now),
+            (Self::Windows(windows), Home::Own(key, _)) => windows.charge(key, units, now),
+            (Self::Buckets(buckets), Home::Shared) => {
+                buckets.share(now, |bucket, word| {
+                    *word = word.charge(bucket.terms_of(*word), units, now);
+                });
+            }
+            (Self::Windows(windows), Home::Shared) => {
+                windows.share(now, |window| window.charge(units, now));
+            }
+        }
+    }
+
+    fn give_back(&self, home: &Home<K>, receipt: &mut Receipt, units: u32, now: Moment) {
+        match (self, home) {
+            (Self::Buckets(buckets), home) => {
+                let units = receipt.take_back(units);
+                buckets.give_back(home, units, now);
+            }
+            (Self::Windows(windows), Home::Own(key, life)) => {
+                windows.give_back((key, *life), receipt, units, now);
+            }
+            (Self::Windows(windows), Home::Shared) => {
+                windows.share(now, |window| window.give_back(receipt, units));
+            }
         }
     }
 
     /// Changes the rate of all keys; must not run twice at once.
-    pub(super) fn set_rate(&self, algorithm: Algorithm, rate: Rate, now: Moment) {
+    pub(super) fn set_rate(&self, rate: Rate, now: Moment) {
         match self {
-            Self::Buckets(buckets) => {
-                if let Ok(terms) = terms(algorithm, rate) {
-                    buckets.terms.set_terms(terms, now);
-                }
-                // Words know no more than the last eight rates, so none may stay behind.
-                buckets.words.for_each(|_, word| {
-                    *word = buckets.terms.follow(*word, now);
-                });
-                buckets.words.overflow(|word| {
-                    *word = buckets.terms.follow(*word, now);
-                });
-            }
-            Self::Windows(windows) => {
-                windows.width.store(nanos(rate.per()), Ordering::Relaxed);
-                windows.limit.store(rate.units(), Ordering::Release);
-            }
+            Self::Buckets(buckets) => buckets.set_rate(rate, now),
+            Self::Windows(windows) => windows.set_rate(rate),
         }
     }
 
+    /// What is left to a key, if anybody knows it.
     pub(super) fn level(&self, key: &K, now: Moment) -> Option<Level> {
         match self {
             Self::Buckets(buckets) => buckets.look(key, now, |bucket, word| {
                 word.level(bucket.terms_of(*word), now)
             }),
             Self::Windows(windows) => windows.look(key, now, |window| window.level(now)),
+        }
+    }
+
+    /// What is left to those that have no place of their own.
+    pub(super) fn shared_level(&self, now: Moment) -> Option<Level> {
+        match self {
+            Self::Buckets(buckets) => {
+                buckets.share(now, |bucket, word| word.level(bucket.terms_of(*word), now))
+            }
+            Self::Windows(windows) => windows.share(now, |window| window.level(now)),
         }
     }
 
@@ -160,88 +142,5 @@ impl<K: Clone + Eq + Hash> Limits<K> {
                 (windows.len(), windows.max_keys(), windows.overflowed())
             }
         }
-    }
-}
-
-fn map<K: Clone + Eq + Hash, V>(keys: KeySettings) -> KeyedMap<K, V> {
-    match keys.seed {
-        Some(seed) => KeyedMap::seeded(keys.max_keys, seed),
-        None => KeyedMap::new(keys.max_keys),
-    }
-}
-
-impl<K: Clone + Eq + Hash> Buckets<K> {
-    #[inline(always)]
-    fn with<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Bucket, &mut Word) -> R) -> R {
-        self.words.with(
-            key,
-            || self.terms.word().unspent(),
-            move |word| word.is_full(now),
-            move |word| self.step(word, now, step),
-        )
-    }
-
-    fn look<R>(
-        &self,
-        key: &K,
-        now: Moment,
-        step: impl FnOnce(&Bucket, &mut Word) -> R,
-    ) -> Option<R> {
-        self.words.get(key, |word| self.step(word, now, step))
-    }
-
-    fn share<R>(&self, now: Moment, step: impl FnOnce(&Bucket, &mut Word) -> R) -> Option<R> {
-        self.words.overflow(|word| self.step(word, now, step))
-    }
-
-    #[inline(always)]
-    fn step<R>(
-        &self,
-        word: &mut Word,
-        now: Moment,
-        step: impl FnOnce(&Bucket, &mut Word) -> R,
-    ) -> R {
-        if word.generation() != self.terms.word().generation() {
-            *word = self.terms.follow(*word, now);
-        }
-        step(&self.terms, word)
-    }
-}
-
-impl<K: Clone + Eq + Hash> Windows<K> {
-    fn with<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Window) -> R) -> R {
-        self.windows.with(
-            key,
-            || self.unspent(),
-            |window| window.is_clean(now),
-            |window| self.step(window, now, step),
-        )
-    }
-
-    fn look<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Window) -> R) -> Option<R> {
-        self.windows.get(key, |window| self.step(window, now, step))
-    }
-
-    fn share<R>(&self, now: Moment, step: impl FnOnce(&Window) -> R) -> Option<R> {
-        self.windows.overflow(|window| self.step(window, now, step))
-    }
-
-    fn unspent(&self) -> Window {
-        let (limit, width) = self.shape();
-        Window::new(limit, width, BUCKETED)
-    }
-
-    fn step<R>(&self, window: &Window, now: Moment, step: impl FnOnce(&Window) -> R) -> R {
-        let (limit, width) = self.shape();
-        if window.limit() != limit || window.width() != width {
-            window.set(limit, width, now);
-        }
-        step(window)
-    }
-
-    /// Half of an old one and half of a new one perhaps; then the next call sets it right.
-    fn shape(&self) -> (u32, u64) {
-        let limit = self.limit.load(Ordering::Acquire);
-        (limit, self.width.load(Ordering::Relaxed))
     }
 }

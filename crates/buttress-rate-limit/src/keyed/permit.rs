@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use buttress_core::{Quota, Settle, Verdict};
 
+use super::place::Home;
 use super::shared::KeyedShared;
 use crate::permit::Charged;
 use crate::state::Receipt;
@@ -11,17 +12,21 @@ use crate::state::Receipt;
 /// What an admitted call has taken from the limit of its key: so many units. As a [`Permit`](crate::Permit) it gives nothing back by
 /// itself.
 ///
-/// A key that shares the limit of those for which there is no room gives nothing back at all.
+/// What was taken of a key's own limit goes back there, unless the key was forgotten since: a window then takes nothing back. What was
+/// taken of the limit that keys share goes back to that one, also when the key has got a place since.
 #[must_use = "the units are taken; a permit that is dropped leaves it at that"]
 pub struct KeyedPermit<K> {
-    // Nothing where nobody asks for the permit again, or where there was no key.
-    kept: Option<(Arc<KeyedShared<K>>, K)>,
+    // Nothing where nobody asks for the permit again.
+    kept: Option<(Arc<KeyedShared<K>>, Home<K>)>,
     receipt: Receipt,
 }
 
 impl<K: Clone + Eq + Hash> KeyedPermit<K> {
     #[inline]
-    pub(super) const fn new(kept: Option<(Arc<KeyedShared<K>>, K)>, receipt: Receipt) -> Self {
+    pub(super) const fn new(
+        kept: Option<(Arc<KeyedShared<K>>, Home<K>)>,
+        receipt: Receipt,
+    ) -> Self {
         Self { kept, receipt }
     }
 
@@ -48,8 +53,8 @@ impl<K: Clone + Eq + Hash> Charged for KeyedPermit<K> {
     }
 
     fn correct(&mut self, units: u32) {
-        if let Some((shared, key)) = &self.kept {
-            shared.correct(key, &mut self.receipt, units);
+        if let Some((shared, home)) = &self.kept {
+            shared.correct(home, &mut self.receipt, units);
         }
     }
 }
@@ -59,7 +64,11 @@ impl<K: Clone + Eq + Hash> Settle for KeyedPermit<K> {
     fn settle(self, _: Verdict) {}
 
     fn quota(&self) -> Option<Quota> {
-        self.kept.as_ref().map(|(shared, key)| shared.quota(key))
+        let (shared, home) = self.kept.as_ref()?;
+        Some(match home {
+            Home::Own(key, _) => shared.quota(key),
+            Home::Shared => shared.shared_quota(),
+        })
     }
 }
 

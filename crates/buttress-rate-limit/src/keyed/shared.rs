@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use super::KeySettings;
 use super::limits::Limits;
+use super::place::{Home, Taken};
 use crate::config::{Algorithm, Config};
 use crate::event::Event;
 use crate::rate::Rate;
 use crate::refusals::Refusals;
 use crate::snapshot::KeyedSnapshot;
-use crate::state::{Receipt, Wait, policy};
+use crate::state::{Level, Receipt, Wait, policy};
 
 pub(super) struct KeyedShared<K> {
     name: Name,
@@ -74,13 +75,13 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         &self,
         key: Q,
         units: u32,
-        permit: impl FnOnce(Q, Receipt) -> P,
+        permit: impl FnOnce(Q, Taken) -> P,
     ) -> Result<P, Rejected> {
         let now = self.now();
         match self.limits.take(key.borrow(), units, now) {
-            Ok(receipt) => {
+            Ok(taken) => {
                 self.admitted.add(0);
-                Ok(permit(key, receipt))
+                Ok(permit(key, taken))
             }
             Err(wait) => Err(self.refuse(wait, now)),
         }
@@ -117,15 +118,15 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         rejected
     }
 
-    pub(super) fn correct(&self, key: &K, receipt: &mut Receipt, units: u32) {
-        self.limits.correct(key, receipt, units, self.now());
+    pub(super) fn correct(&self, home: &Home<K>, receipt: &mut Receipt, units: u32) {
+        self.limits.correct(home, receipt, units, self.now());
     }
 
     pub(super) fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {
         self.algorithm.validate(rate)?;
         {
             let _changing = self.changing.lock();
-            self.limits.set_rate(self.algorithm, rate, self.now());
+            self.limits.set_rate(rate, self.now());
             *self.rate.lock() = rate;
         }
         self.refusals.announce(Event::RateChanged { rate });
@@ -133,8 +134,16 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
     }
 
     pub(super) fn quota(&self, key: &K) -> Quota {
+        self.quota_at(self.limits.level(key, self.now()))
+    }
+
+    pub(super) fn shared_quota(&self) -> Quota {
+        self.quota_at(self.limits.shared_level(self.now()))
+    }
+
+    /// All of it is there where nobody knows.
+    fn quota_at(&self, level: Option<Level>) -> Quota {
         let policy = policy(self.algorithm, *self.rate.lock());
-        let level = self.limits.level(key, self.now());
         Quota {
             policy,
             remaining: level.map_or(policy.limit, |level| level.remaining.into()),

@@ -1,5 +1,7 @@
 use buttress_core::Settle;
-use buttress_rate_limit::{KeyedRateLimit, MissingKey, Rate, RateLimit, RateLimitBuilder};
+use buttress_rate_limit::{
+    KeyedPermit, KeyedRateLimit, MissingKey, Rate, RateLimit, RateLimitBuilder,
+};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{advance, secs, throttled};
@@ -119,4 +121,78 @@ async fn a_permit_knows_what_is_left_to_its_key() {
     let permit = limit.try_acquire(&"anna").unwrap();
     assert_eq!(permit.quota().unwrap().remaining, 1);
     assert_eq!(permit.quota().unwrap().policy.limit, 2);
+}
+
+fn three_algorithms(rate: Rate) -> [RateLimitBuilder; 3] {
+    let builder = || RateLimit::builder("per-key");
+    [
+        builder().token_bucket(rate),
+        builder().sliding_window(rate),
+        builder().bucketed_window(rate),
+    ]
+}
+
+/// Also when the key has got a place of its own since.
+// proves: RL-6, A-1
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_from_the_shared_limit_is_told_of_it_and_goes_back_there() {
+    for builder in three_algorithms(Rate::per_hour(5)) {
+        let limit = builder.keyed().max_keys(1).build();
+        let _busy = limit.try_acquire(&1).unwrap();
+        let shares = limit.try_acquire_many(&2, 2).unwrap();
+        assert_eq!(shares.quota().unwrap().remaining, 3, "and not all of it");
+        assert!(limit.reset(&1));
+        let own = limit.try_acquire_many(&2, 3).unwrap();
+        let left = |permit: &KeyedPermit<u64>| permit.quota().unwrap().remaining;
+        assert_eq!((left(&shares), left(&own)), (3, 2));
+        shares.give_back();
+        assert_eq!(left(&own), 2, "nothing of it came from there");
+        let others = limit.try_acquire(&3).unwrap();
+        assert_eq!(left(&others), 4);
+        others.correct(3);
+        assert_eq!(left(&limit.try_acquire(&3).unwrap()), 1);
+        assert_eq!(limit.quota(&2).remaining, 2);
+    }
+}
+
+/// A key that comes again after it was forgotten starts in the same place; its old receipts are none of that.
+// proves: A-1
+#[tokio::test(start_paused = true)]
+async fn a_window_takes_nothing_back_that_was_taken_before_its_key_was_forgotten() {
+    for builder in three_algorithms(Rate::per_hour(5)).into_iter().skip(1) {
+        let limit = builder.keyed().max_keys(1).build();
+        let by_hand = limit.try_acquire_many(&1, 2).unwrap();
+        assert!(limit.reset(&1));
+        let _taken = limit.try_acquire_many(&1, 2).unwrap();
+        by_hand.give_back();
+        assert_eq!(limit.quota(&1).remaining, 3);
+
+        let for_another = limit.try_acquire_many(&1, 3).unwrap();
+        advance(secs(3600)).await;
+        let _other = limit.try_acquire(&2).unwrap();
+        advance(secs(3600)).await;
+        let _taken = limit.try_acquire_many(&1, 5).unwrap();
+        for_another.give_back();
+        assert_eq!(limit.quota(&1).remaining, 0);
+    }
+}
+
+/// Keys take on a new rate when they come; one that does not come makes room all the same.
+// proves: RL-6
+#[tokio::test(start_paused = true)]
+async fn a_key_that_has_not_heard_of_a_new_rate_is_judged_by_it() {
+    let builder = RateLimit::builder("per-key").sliding_window(Rate::per_second(5));
+    let limit = builder.keyed().max_keys(1).build();
+    let _taken = limit.try_acquire_many(&1, 5).unwrap();
+    limit.set_rate(Rate::per_minute(5)).unwrap();
+    advance(secs(2)).await;
+    let _other = limit.try_acquire(&2).unwrap();
+    assert_eq!(
+        limit.snapshot().overflow_count,
+        1,
+        "it is in the longer window"
+    );
+    advance(secs(58)).await;
+    let _other = limit.try_acquire(&2).unwrap();
+    assert_eq!(limit.snapshot().overflow_count, 1);
 }

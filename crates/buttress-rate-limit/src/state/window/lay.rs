@@ -35,6 +35,14 @@ impl Window {
         self.head.store(next.open().bits(), Ordering::Release);
     }
 
+    /// Whether all that was ever taken would have left a window of this width.
+    pub(crate) fn would_be_clean(&self, width: u64, now: Moment) -> bool {
+        let past = self.changing.lock();
+        let newest = past.older.first().map_or(0, |group| group.time);
+        let newest = newest.max(self.latest());
+        newest.saturating_add(width) <= clock(now)
+    }
+
     /// The latest time that a slot was used, or stamped in vain.
     fn latest(&self) -> u64 {
         let times = self.slots.iter().map(|cell| {
