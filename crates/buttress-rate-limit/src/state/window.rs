@@ -12,6 +12,7 @@ mod past;
 mod receipt;
 mod shape;
 mod slot;
+mod stamp;
 
 #[cfg(all(test, buttress_loom))]
 #[expect(clippy::unwrap_used, reason = "helpers of tests may fail a test")]
@@ -126,118 +127,49 @@ impl Window {
             }
             return Ok(head.plus(units));
         }
-        // One unit comes from one slot, which is started or is not. Of more, none may be started before it is known that all can be.
-        if units == 1
-            && !head.is_held()
-            && let Ok(next) = self.start_next(shape, head, now.max(seen.time()))
-        {
-            return Ok(next);
+        if rest == 0 && !head.is_held() {
+            let next = head.next(shape.slots());
+            if units <= shape.units(next.place()) {
+                return self.take_next(shape, next, seen, units, now);
+            }
         }
-        self.attempt_many(shape, (head, seen, rest), units, now)
+        self.take_several(shape, (head, seen, rest), units, now)
     }
 
-    /// Starts the next slot for one unit, if it is free.
+    /// The usual case of a slot to each unit: all of them come from the next one, and nothing from the one in use.
     #[inline]
-    fn start_next(&self, shape: Shape, head: Head, time: u64) -> Result<Head, Miss> {
-        let at = head.next(shape.slots());
-        let slot = self.start(at, time, shape.frees())?;
-        if slot.room(at, shape) == 0 {
-            return Err(Miss::Stale);
+    fn take_next(
+        &self,
+        shape: Shape,
+        next: Head,
+        in_use: Slot,
+        units: u32,
+        now: u64,
+    ) -> Result<Head, Miss> {
+        let seen = self.slot(next)?;
+        if seen.turn(next) == Turn::Before && !seen.has_left(shape, now) {
+            let wait = seen.leaves_after(shape, now);
+            return Err(Miss::Refused(Wait::After(wait)));
         }
-        Ok(at.plus(1))
+        let time = now.max(in_use.time());
+        let started = self.start(next, time, shape.frees())?;
+        if started.turn(next) == Turn::Later {
+            return self.take_several(shape, (next, started, 0), units, now);
+        }
+        Ok(next.plus(units))
     }
 
     #[inline(never)]
-    fn attempt_many(
+    fn take_several(
         &self,
         shape: Shape,
-        (head, seen, rest): (Head, Slot, u32),
+        from: (Head, Slot, u32),
         units: u32,
         now: u64,
     ) -> Result<Head, Miss> {
+        let (head, seen, _) = from;
         self.look(shape, head, seen, units, now)?;
-        self.advance(shape, (head, seen, rest), units, now, shape.frees())
-    }
-
-    /// Stamps the slots that so many units come from, first what is free of the one in use, then others as long as `may_use` allows
-    /// it; tells where the head would stand.
-    #[inline]
-    fn advance(
-        &self,
-        shape: Shape,
-        (head, mut seen, rest): (Head, Slot, u32),
-        units: u32,
-        now: u64,
-        may_use: impl Fn(Head, Slot, u64) -> bool,
-    ) -> Result<Head, Miss> {
-        let rest = rest.min(units);
-        if rest > 0 {
-            seen = self.stamp(head, seen, now)?;
-        }
-        let (mut at, mut left, mut time) = (head.plus(rest), units - rest, now.max(seen.time()));
-        while left > 0 {
-            at = at.next(shape.slots());
-            let slot = self.start(at, time, &may_use)?;
-            time = time.max(slot.time());
-            let taken = slot.room(at, shape).min(left);
-            left -= taken;
-            at = at.plus(taken);
-        }
-        Ok(at)
-    }
-
-    /// Sees to it that the slot in use says at least this time.
-    #[inline]
-    fn stamp(&self, at: Head, mut seen: Slot, time: u64) -> Result<Slot, Miss> {
-        while seen.turn(at) == Turn::This {
-            if seen.time() >= time {
-                return Ok(seen);
-            }
-            match self.restamp(at, seen, seen.at(time))? {
-                Ok(stamped) => return Ok(stamped),
-                Err(changed) => seen = changed,
-            }
-        }
-        Err(Miss::Stale)
-    }
-
-    /// Sees to it that a slot has been started for its round, and says at least this time. One that was started for a later round
-    /// already, because the head went back meanwhile, stays as it is: it has no room.
-    #[inline]
-    fn start(
-        &self,
-        at: Head,
-        time: u64,
-        may_use: impl Fn(Head, Slot, u64) -> bool,
-    ) -> Result<Slot, Miss> {
-        let mut seen = self.slot(at)?;
-        loop {
-            let next = match seen.turn(at) {
-                Turn::Later => return Ok(seen),
-                Turn::This if seen.time() >= time => return Ok(seen),
-                Turn::This => seen.at(time),
-                Turn::Before if may_use(at, seen, time) => seen.anew(at, time),
-                Turn::Before | Turn::Foreign => return Err(Miss::Stale),
-            };
-            match self.restamp(at, seen, next)? {
-                Ok(stamped) => return Ok(stamped),
-                Err(changed) => seen = changed,
-            }
-        }
-    }
-
-    #[inline]
-    fn restamp(&self, at: Head, seen: Slot, next: Slot) -> Result<Result<Slot, Slot>, Miss> {
-        let cell = self.slots.get(at.place()).ok_or(Miss::Stale)?;
-        Ok(cell
-            .compare_exchange(
-                seen.bits(),
-                next.bits(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .map(|_| next)
-            .map_err(Slot::from_bits))
+        self.advance(shape, from, units, now, shape.frees())
     }
 
     #[inline]

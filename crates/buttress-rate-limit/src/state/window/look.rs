@@ -40,6 +40,11 @@ impl Window {
             0
         };
         let (mut at, mut left) = (head, units - rest.min(units));
+        if left > 0
+            && let Some(more) = self.last_leaves_after(shape, head, left, now)
+        {
+            return Err(Miss::Refused(Wait::After(wait.max(more))));
+        }
         while left > 0 {
             at = at.next(shape.slots());
             let slot = self.slot(at)?;
@@ -55,6 +60,28 @@ impl Window {
         } else {
             Err(Miss::Refused(Wait::After(wait)))
         }
+    }
+
+    /// The nanoseconds until the last of the slots has left the window that so many units would come from, if it has not.
+    ///
+    /// Times do not fall along the ring, so it is the last to leave, and nobody needs to look at those before it. Only when the head
+    /// went back before slots that were started for a later round have some of them no room; these follow right after the head.
+    fn last_leaves_after(&self, shape: Shape, head: Head, units: u32, now: u64) -> Option<u64> {
+        let slots = shape.slots();
+        let first = head.next(slots);
+        let count = if units <= shape.units(first.place()) {
+            1
+        } else {
+            let starts_later = self.slot(first).ok()?.turn(first) == Turn::Later;
+            if starts_later {
+                return None;
+            }
+            shape.slots_for(head.place(), units)
+        };
+        let last = head.ahead(count, slots);
+        let slot = self.slot(last).ok()?;
+        let wait = slot.leaves_after(shape, now);
+        (slot.turn(last) == Turn::Before && wait > 0).then_some(wait)
     }
 
     /// The limit in force.
@@ -101,14 +128,9 @@ impl Window {
         }
         let rest = (self.slot(head)).map_or(0, |slot| self.rest(shape, head, slot, now));
         let free = self.free_slots(shape, head, now);
-        let (first, end) = (head.place() + 1, head.place() + 1 + free);
-        let wrapped = end.saturating_sub(shape.slots());
-        let up_to_the_end = shape.units_before(end - wrapped);
-        let units = up_to_the_end.saturating_sub(shape.units_before(first));
+        let units = shape.units_after(head.place(), free);
         Level {
-            remaining: rest
-                .saturating_add(units)
-                .saturating_add(shape.units_before(wrapped)),
+            remaining: rest.saturating_add(units),
             clear_after,
         }
     }

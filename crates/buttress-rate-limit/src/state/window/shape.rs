@@ -72,6 +72,29 @@ impl Shape {
         (place * (self.spread >> UNITS) + more) as u32
     }
 
+    /// The units that so many slots after a place have room for, at most all of them.
+    pub(super) const fn units_after(self, place: usize, count: usize) -> u32 {
+        let (first, end) = (place + 1, place + 1 + count);
+        let wrapped = end.saturating_sub(self.slots());
+        let up_to_the_end = self.units_before(end - wrapped);
+        let units = up_to_the_end.saturating_sub(self.units_before(first));
+        units.saturating_add(self.units_before(wrapped))
+    }
+
+    /// How many slots after a place it takes to have room for so many units.
+    pub(super) const fn slots_for(self, place: usize, units: u32) -> usize {
+        let (mut few, mut enough) = (0, self.slots());
+        while few + 1 < enough {
+            let middle = few.midpoint(enough);
+            if self.units_after(place, middle) < units {
+                few = middle;
+            } else {
+                enough = middle;
+            }
+        }
+        enough
+    }
+
     pub(super) const fn limit(self) -> u32 {
         self.units_before(self.slots())
     }

@@ -1,4 +1,4 @@
-use super::{BUCKETED, Level, MOST_SLOTS, MOST_WIDTH, Wait, Window, at};
+use super::{BUCKETED, Level, MOST_SLOTS, MOST_WIDTH, Wait, Window, at, twin};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -37,6 +37,26 @@ fn units_leave_an_exact_window_one_by_one() {
             clear_after: 85
         }
     );
+}
+
+/// A refusal looks at one slot, however many units it is about.
+// proves: RL-3
+#[test]
+fn many_units_are_told_the_exact_wait() {
+    for (limit, slots) in [(1_000, 1_000), (1_000, BUCKETED), (130, BUCKETED), (7, 3)] {
+        let window = Window::new(limit, 10_000, slots);
+        for now in 0..u64::from(limit) {
+            assert!(window.take(1, at(now)).is_ok());
+        }
+        let now = u64::from(limit);
+        for units in [1, 2, 3, limit / 3, limit - 1, limit] {
+            let Err(Wait::After(wait)) = window.take(units, at(now)) else {
+                panic!("{units} of {limit}")
+            };
+            assert_eq!(window.take(units, at(now + wait - 1)), Err(Wait::After(1)));
+            assert!(twin(&window).take(units, at(now + wait)).is_ok());
+        }
+    }
 }
 
 #[test]
