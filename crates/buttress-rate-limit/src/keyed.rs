@@ -14,10 +14,12 @@ use crate::rate::Rate;
 use crate::snapshot::KeyedSnapshot;
 
 mod gate;
+mod in_force;
 mod layer;
 mod limits;
 mod permit;
 mod shared;
+mod windows;
 
 pub use self::gate::KeyedGate;
 pub use self::layer::KeyedRateLimitLayer;

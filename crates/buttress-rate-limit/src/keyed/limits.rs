@@ -4,14 +4,13 @@ use std::hash::Hash;
 
 use buttress_core::ConfigError;
 use buttress_keyed::KeyedMap;
-use buttress_sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use buttress_timer::{Moment, nanos};
+use buttress_timer::Moment;
 
 use super::KeySettings;
+use super::windows::Windows;
 use crate::config::Algorithm;
 use crate::rate::Rate;
 use crate::state::bucket::{Bucket, Word};
-use crate::state::window::{BUCKETED, Window};
 use crate::state::{Level, Receipt, Wait, terms};
 
 /// A machine for each key, used where it lies, under the lock of its shard.
@@ -26,13 +25,6 @@ pub(super) struct Buckets<K> {
     words: KeyedMap<K, Word>,
 }
 
-/// A window in slots for each key; one of 64 or less has a slot for each call.
-pub(super) struct Windows<K> {
-    limit: AtomicU32,
-    width: AtomicU64,
-    windows: KeyedMap<K, Window>,
-}
-
 impl<K: Clone + Eq + Hash> Limits<K> {
     pub(super) fn new(
         algorithm: Algorithm,
@@ -45,12 +37,7 @@ impl<K: Clone + Eq + Hash> Limits<K> {
                 words: map(keys).sharing(Word::FULL),
             }),
             Algorithm::SlidingWindow | Algorithm::BucketedWindow => {
-                let (limit, width) = (rate.units(), nanos(rate.per()));
-                Self::Windows(Windows {
-                    limit: AtomicU32::new(limit),
-                    width: AtomicU64::new(width),
-                    windows: map(keys).sharing(Window::new(limit, width, BUCKETED)),
-                })
+                Self::Windows(Windows::new(rate, map(keys)))
             }
             Algorithm::LeakyBucket => {
                 let problem = "is a leaky bucket, at which calls wait, and nobody waits at a key";
@@ -127,10 +114,7 @@ impl<K: Clone + Eq + Hash> Limits<K> {
                     *word = buckets.terms.follow(*word, now);
                 });
             }
-            Self::Windows(windows) => {
-                windows.width.store(nanos(rate.per()), Ordering::Relaxed);
-                windows.limit.store(rate.units(), Ordering::Release);
-            }
+            Self::Windows(windows) => windows.set_rate(rate),
         }
     }
 
@@ -146,7 +130,7 @@ impl<K: Clone + Eq + Hash> Limits<K> {
     pub(super) fn forget(&self, key: &K) -> bool {
         match self {
             Self::Buckets(buckets) => buckets.words.remove(key).is_some(),
-            Self::Windows(windows) => windows.windows.remove(key).is_some(),
+            Self::Windows(windows) => windows.map().remove(key).is_some(),
         }
     }
 
@@ -156,7 +140,8 @@ impl<K: Clone + Eq + Hash> Limits<K> {
             Self::Buckets(Buckets { words, .. }) => {
                 (words.len(), words.max_keys(), words.overflowed())
             }
-            Self::Windows(Windows { windows, .. }) => {
+            Self::Windows(windows) => {
+                let windows = windows.map();
                 (windows.len(), windows.max_keys(), windows.overflowed())
             }
         }
@@ -205,43 +190,5 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
             *word = self.terms.follow(*word, now);
         }
         step(&self.terms, word)
-    }
-}
-
-impl<K: Clone + Eq + Hash> Windows<K> {
-    fn with<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Window) -> R) -> R {
-        self.windows.with(
-            key,
-            || self.unspent(),
-            |window| window.is_clean(now),
-            |window| self.step(window, now, step),
-        )
-    }
-
-    fn look<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Window) -> R) -> Option<R> {
-        self.windows.get(key, |window| self.step(window, now, step))
-    }
-
-    fn share<R>(&self, now: Moment, step: impl FnOnce(&Window) -> R) -> Option<R> {
-        self.windows.overflow(|window| self.step(window, now, step))
-    }
-
-    fn unspent(&self) -> Window {
-        let (limit, width) = self.shape();
-        Window::new(limit, width, BUCKETED)
-    }
-
-    fn step<R>(&self, window: &Window, now: Moment, step: impl FnOnce(&Window) -> R) -> R {
-        let (limit, width) = self.shape();
-        if window.limit() != limit || window.width() != width {
-            window.set(limit, width, now);
-        }
-        step(window)
-    }
-
-    /// Half of an old one and half of a new one perhaps; then the next call sets it right.
-    fn shape(&self) -> (u32, u64) {
-        let limit = self.limit.load(Ordering::Acquire);
-        (limit, self.width.load(Ordering::Relaxed))
     }
 }

@@ -1,3 +1,5 @@
+mod changing;
+
 use buttress_core::Settle;
 use buttress_rate_limit::{KeyedRateLimit, MissingKey, Rate, RateLimit, RateLimitBuilder};
 use tower::{Layer, ServiceExt, service_fn};
