@@ -50,7 +50,8 @@ pub(crate) fn policy(algorithm: Algorithm, rate: Rate) -> QuotaPolicy {
 impl Machine {
     pub(crate) fn new(algorithm: Algorithm, rate: Rate) -> Result<Self, ConfigError> {
         algorithm.validate(rate)?;
-        let window = |slots| Self::Window(Window::new(rate.units(), nanos(rate.per()), slots));
+        let (limit, width) = (rate.units(), nanos(rate.per()));
+        let window = |slots| Self::Window(Window::new(limit, width, slots, Moment::START));
         Ok(match algorithm {
             Algorithm::TokenBucket => Self::Bucket(Bucket::new(terms(algorithm, rate)?)),
             Algorithm::LeakyBucket => Self::Leaky(Bucket::new(terms(algorithm, rate)?)),

@@ -25,7 +25,7 @@ pub(super) struct Own {
 impl<K: Clone + Eq + Hash> Windows<K> {
     pub(super) fn new(rate: Rate, map: KeyedMap<K, Own>) -> Self {
         let in_force = InForce::new(rate);
-        let windows = map.sharing(Own::unspent(&in_force));
+        let windows = map.sharing(Own::unspent(&in_force, Moment::START));
         Self { in_force, windows }
     }
 
@@ -41,8 +41,8 @@ impl<K: Clone + Eq + Hash> Windows<K> {
     pub(super) fn with<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Window) -> R) -> R {
         self.windows.with(
             key,
-            || Own::unspent(&self.in_force),
-            |own| own.window.is_clean(now),
+            || Own::unspent(&self.in_force, now),
+            |own| own.window.is_idle(self.in_force.get().width, now),
             |own| step(own.follow(&self.in_force, now)),
         )
     }
@@ -64,10 +64,10 @@ impl<K: Clone + Eq + Hash> Windows<K> {
 }
 
 impl Own {
-    fn unspent(in_force: &InForce) -> Self {
+    fn unspent(in_force: &InForce, now: Moment) -> Self {
         let terms = in_force.get();
         Self {
-            window: Window::new(terms.limit, terms.width, BUCKETED),
+            window: Window::new(terms.limit, terms.width, BUCKETED, now),
             followed: terms.change,
         }
     }

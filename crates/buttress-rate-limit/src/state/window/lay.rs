@@ -5,6 +5,7 @@ use buttress_timer::Moment;
 
 use super::head::Head;
 use super::past::{Group, split_off};
+use super::rounds::Rounds;
 use super::shape::Shape;
 use super::{Slot, Turn, Window, clock};
 
@@ -28,20 +29,12 @@ impl Window {
         spent.sort_by_key(|group| Reverse(group.time));
         let older = split_off(&mut spent, new, now);
         past.keep(older, self.slots.len(), now);
-        (past.first, past.since) = (head.laid_anew(), now);
-        let next = self.lay(past.first, new, &spent);
+        let first = head.laid_anew();
+        past.rounds = Rounds::new(first, now);
+        let next = self.lay(first, new, &spent);
         self.width.store(new.width(), Ordering::Release);
         self.shape.store(new.bits(), Ordering::Release);
         self.head.store(next.open().bits(), Ordering::Release);
-    }
-
-    /// The latest time that a slot was used, or stamped in vain.
-    fn latest(&self) -> u64 {
-        let times = self.slots.iter().map(|cell| {
-            let slot = Slot::from_bits(cell.load(Ordering::Acquire));
-            slot.time()
-        });
-        times.max().unwrap_or(0)
     }
 
     /// What stands in the ring, from the newest to the oldest.

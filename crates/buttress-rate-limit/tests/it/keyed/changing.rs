@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use buttress_rate_limit::{KeyedRateLimit, Rate, RateLimit};
 
-use crate::support::{ms, secs};
+use crate::support::{advance, ms, secs};
 
 /// Two rates that take turns, neither of which allows what is asked for: nobody gets it by half of one and half of the other.
 // proves: RL-1
@@ -33,4 +33,41 @@ fn nobody_takes_by_the_limit_of_one_rate_and_the_width_of_another() {
         is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(admitted, 0);
+}
+
+/// Whether the first key is asked in between or not: what it has spent lies in the minute that is in force.
+// proves: RL-1, RL-6
+#[tokio::test(start_paused = true)]
+async fn a_key_that_a_longer_window_limits_is_not_forgotten_for_a_new_one() {
+    for is_asked in [true, false] {
+        let limit = RateLimit::builder("per-key").bucketed_window(Rate::per_second(10));
+        let limit: KeyedRateLimit<u64> = limit.keyed().max_keys(1).build();
+        drop(limit.try_acquire_many(&1, 10).unwrap());
+        limit.set_rate(Rate::per_minute(10)).unwrap();
+        advance(secs(2)).await;
+        if is_asked {
+            assert!(limit.try_acquire(&1).is_err());
+        }
+        assert!(limit.try_acquire(&2).is_ok());
+        assert_eq!(limit.snapshot().overflow_count, 1);
+        assert!(limit.try_acquire(&1).is_err());
+        assert_eq!(limit.quota(&1).remaining, 0);
+
+        // A minute later it has nothing spent.
+        advance(secs(58)).await;
+        assert!(limit.try_acquire(&3).is_ok());
+        assert_eq!(limit.snapshot().overflow_count, 1);
+    }
+}
+
+/// A key takes a window of its own when it comes: before that it has spent nothing, however old the limit is.
+// proves: RL-2
+#[tokio::test(start_paused = true)]
+async fn a_young_key_of_an_old_limit_has_only_its_own_calls_in_a_longer_window() {
+    let limit = RateLimit::builder("per-key").bucketed_window(Rate::per_second(10));
+    let limit: KeyedRateLimit<u64> = limit.keyed().build();
+    advance(secs(70_000)).await;
+    drop(limit.try_acquire(&1).unwrap());
+    limit.set_rate(Rate::per_minute(20)).unwrap();
+    assert_eq!(limit.quota(&1).remaining, 19);
 }

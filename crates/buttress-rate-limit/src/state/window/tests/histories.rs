@@ -89,7 +89,7 @@ struct Pair {
 impl Pair {
     fn new(limit: u32, width: u64, slots: u32, exact: bool) -> Self {
         Self {
-            window: Window::new(limit, width, slots),
+            window: Window::new(limit, width, slots, at(0)),
             model: Model::new(limit, width, exact),
             slots,
             exact,
@@ -202,8 +202,10 @@ impl Pair {
 
     fn set(&mut self, limit: u32, width: u64) {
         let inside = self.model.inside(self.now);
-        let since = self.window.changing.lock().since;
-        let uncounted = (self.now - since) / self.model.width >= 65_535;
+        let head = self.window.open_head();
+        let rounds = self.window.changing.lock().rounds;
+        let rounds = rounds.until(head, self.model.width, self.now);
+        let uncounted = rounds.count().is_none();
         self.window.set(limit, width, at(self.now));
         self.slack += units_of_a_slot(limit, self.slots) - 1;
         self.model.set(limit, width, self.now);
@@ -368,7 +370,7 @@ fn a_lone_client_that_keeps_the_rate_is_never_refused() {
         (1_000, 64),
     ] {
         const WIDTH: u64 = 1_000_000_007;
-        let window = Window::new(limit, WIDTH, slots);
+        let window = Window::new(limit, WIDTH, slots, at(0));
         let gap = gap(limit, WIDTH, slots);
         let mut now = random.next_u64() % 1_000;
         for _ in 0..steps {
@@ -397,7 +399,7 @@ fn a_greedy_client_gets_the_stated_share_of_the_limit() {
         (1_000, 64),
         (100_000, BUCKETED),
     ] {
-        let window = Window::new(limit, WIDTH, slots);
+        let window = Window::new(limit, WIDTH, slots, at(0));
         let (mut now, mut taken) = (0, 0);
         // An even pace, or all would be taken at once, and a whole window later again.
         let pace = gap(limit, WIDTH, slots);
@@ -422,7 +424,7 @@ fn no_clock_makes_it_panic() {
     let mut receipts = Vec::new();
     for _ in 0..deep(500, 50_000) {
         let few = || u32::try_from(draw() >> 40).unwrap();
-        let window = Window::new(few(), draw(), 1 + few() % 70);
+        let window = Window::new(few(), draw(), 1 + few() % 70, at(0));
         for _ in 0..400 {
             let (units, now) = (few(), at(draw()));
             receipts.extend(window.take(units, now).ok());
