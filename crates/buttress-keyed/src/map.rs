@@ -3,11 +3,11 @@ use std::hash::Hash;
 use std::sync::atomic::AtomicU64 as Statistic;
 
 use ahash::RandomState;
-use buttress_core::ConfigError;
 use buttress_sync::atomic::{AtomicU64, Ordering};
 use buttress_sync::{Mutex, Random};
 
-use crate::room::{self, Room};
+pub use crate::room::validate_max_keys;
+use crate::room::{self, MOST_KEYS, Room};
 use crate::table::{Table, Tag};
 
 #[cfg(all(test, buttress_loom))]
@@ -17,8 +17,6 @@ mod tests;
 
 /// How many locks the keys share. A power of two; fixed, so that finding the shard of a key is one instruction.
 pub(crate) const SHARDS: usize = if cfg!(buttress_loom) { 2 } else { 64 };
-/// More keys than this are a database.
-const MOST_KEYS: u32 = 1 << 24;
 
 /// Keeps a value for each key, for a bounded number of keys.
 ///
@@ -54,6 +52,15 @@ pub struct KeyedMap<K, V> {
     overflowed: Statistic,
 }
 
+/// Whose a value is that a step is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The key's own.
+    Key,
+    /// That of all keys for which there is no room.
+    All,
+}
+
 /// On lines of its own: 128 bytes, because processors fetch them in pairs.
 #[repr(align(128))]
 pub(crate) struct Shard<K, V>(pub(crate) Mutex<Table<K, V>>);
@@ -67,18 +74,6 @@ pub(crate) struct Shard<K, V>(pub(crate) Mutex<Table<K, V>>);
 )]
 pub(crate) const fn shard_of<K, V>(shards: &[Shard<K, V>; SHARDS], hash: u64) -> &Shard<K, V> {
     &shards[hash as usize % SHARDS]
-}
-
-/// Says whether a map can be bounded by this many keys: 1 to 16 777 216.
-///
-/// # Errors
-/// When it cannot; the setting is called `max_keys`.
-pub fn validate_max_keys(keys: u32) -> Result<(), ConfigError> {
-    if keys == 0 || keys > MOST_KEYS {
-        let problem = format!("must be in 1..={MOST_KEYS}, not {keys}");
-        return Err(ConfigError::new("max_keys", problem));
-    }
-    Ok(())
 }
 
 impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
@@ -133,9 +128,21 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         is_idle: impl FnMut(&V) -> bool,
         step: impl FnOnce(&mut V) -> R,
     ) -> R {
+        self.with_owned(key, make, is_idle, |value, _| step(value))
+    }
+
+    /// The same, and tells the step whose value that is.
+    #[inline(always)]
+    pub fn with_owned<R>(
+        &self,
+        key: &K,
+        make: impl FnOnce() -> V,
+        is_idle: impl FnMut(&V) -> bool,
+        step: impl FnOnce(&mut V, Owner) -> R,
+    ) -> R {
         let hash = self.hash(key);
         if let Some(value) = self.shard(hash).0.lock().find(Tag::of(hash), key) {
-            return step(value);
+            return step(value, Owner::Key);
         }
         self.enter(hash, key, make, is_idle, step)
     }
@@ -192,7 +199,7 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         key: &K,
         make: impl FnOnce() -> V,
         is_idle: impl FnMut(&V) -> bool,
-        step: impl FnOnce(&mut V) -> R,
+        step: impl FnOnce(&mut V, Owner) -> R,
     ) -> R {
         let room = Room::take(&self.held, self.most)
             .or_else(|| room::make(&self.shards, &self.held, hash, &self.turn, is_idle));
@@ -202,12 +209,12 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         let (own, mut value) = (key.clone(), make());
         let mut table = self.shard(hash).0.lock();
         if let Some(known) = table.find(Tag::of(hash), key) {
-            let done = step(known);
+            let done = step(known, Owner::Key);
             // Another thread was faster: ours is dropped without the lock.
             drop(table);
             return done;
         }
-        let done = step(&mut value);
+        let done = step(&mut value, Owner::Key);
         table.insert(Tag::of(hash), own, value);
         room.keep();
         done
@@ -219,21 +226,21 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         hash: u64,
         key: &K,
         make: impl FnOnce() -> V,
-        step: impl FnOnce(&mut V) -> R,
+        step: impl FnOnce(&mut V, Owner) -> R,
     ) -> R {
         if let Some(known) = self.shard(hash).0.lock().find(Tag::of(hash), key) {
-            return step(known);
+            return step(known, Owner::Key);
         }
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         if let Some(shared) = self.overflow.lock().as_mut() {
-            return step(shared);
+            return step(shared, Owner::All);
         }
         // Made without the lock, and in vain if another thread was faster; then it is dropped without it, too.
         let made = make();
         let mut overflow = self.overflow.lock();
         match overflow.as_mut() {
-            Some(shared) => step(shared),
-            None => step(overflow.insert(made)),
+            Some(shared) => step(shared, Owner::All),
+            None => step(overflow.insert(made), Owner::All),
         }
     }
 }

@@ -13,12 +13,14 @@ use crate::config::RateLimitBuilder;
 use crate::rate::Rate;
 use crate::snapshot::KeyedSnapshot;
 
+mod buckets;
 mod gate;
 mod in_force;
 mod layer;
 mod limits;
 mod permit;
 mod shared;
+mod taken;
 mod windows;
 
 pub use self::gate::KeyedGate;
@@ -65,9 +67,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
     /// # Errors
     /// As [`RateLimit::try_acquire_many`](crate::RateLimit::try_acquire_many).
     pub fn try_acquire_many(&self, key: &K, units: u32) -> Result<KeyedPermit<K>, Rejected> {
-        self.0.take(key, units, |key, receipt| {
+        self.0.take(key, units, |key, taken| {
             let kept = Some((Arc::clone(&self.0), key.clone()));
-            KeyedPermit::new(kept, receipt)
+            KeyedPermit::new(kept, taken)
         })
     }
 

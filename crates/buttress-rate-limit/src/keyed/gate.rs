@@ -29,12 +29,12 @@ where
         }
         let units = protocol.units(request);
         let Some(key) = self.key.key(request) else {
-            let receipt = shared.take_without_key(units)?;
-            return Ok(KeyedPermit::new(None, receipt));
+            let taken = shared.take_without_key(units)?;
+            return Ok(KeyedPermit::new(None, taken));
         };
-        shared.take(key, units, |key, receipt| {
+        shared.take(key, units, |key, taken| {
             let kept = protocol.follows_quota().then(|| (Arc::clone(shared), key));
-            KeyedPermit::new(kept, receipt)
+            KeyedPermit::new(kept, taken)
         })
     }
 }

@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use super::KeySettings;
 use super::limits::Limits;
+use super::taken::Taken;
 use crate::config::{Algorithm, Config};
 use crate::event::Event;
 use crate::rate::Rate;
 use crate::refusals::Refusals;
 use crate::snapshot::KeyedSnapshot;
-use crate::state::{Receipt, Wait, policy};
+use crate::state::{Wait, policy};
 
 pub(super) struct KeyedShared<K> {
     name: Name,
@@ -67,20 +68,20 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         Moment::after_start(Instant::now().saturating_duration_since(self.origin))
     }
 
-    /// Takes so many units of this key and makes a permit for them, or refuses. The permit is made in here: a receipt that is handed
+    /// Takes so many units of this key and makes a permit for them, or refuses. The permit is made in here: what is handed
     /// out goes through memory.
     #[inline(always)]
     pub(super) fn take<Q: Borrow<K>, P>(
         &self,
         key: Q,
         units: u32,
-        permit: impl FnOnce(Q, Receipt) -> P,
+        permit: impl FnOnce(Q, Taken) -> P,
     ) -> Result<P, Rejected> {
         let now = self.now();
         match self.limits.take(key.borrow(), units, now) {
-            Ok(receipt) => {
+            Ok(taken) => {
                 self.admitted.add(0);
-                Ok(permit(key, receipt))
+                Ok(permit(key, taken))
             }
             Err(wait) => Err(self.refuse(wait, now)),
         }
@@ -89,14 +90,14 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
     /// What becomes of a call without a key.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_without_key(&self, units: u32) -> Result<Receipt, Rejected> {
+    pub(super) fn take_without_key(&self, units: u32) -> Result<Taken, Rejected> {
         let now = self.now();
         self.without_key.fetch_add(1, Ordering::Relaxed);
         if self.missing == MissingKey::Share {
-            let receipt = self.limits.take_shared(units, now);
-            let receipt = receipt.map_err(|wait| self.refuse(wait, now))?;
+            let taken = self.limits.take_shared(units, now);
+            let taken = taken.map_err(|wait| self.refuse(wait, now))?;
             self.admitted.add(0);
-            return Ok(receipt);
+            return Ok(taken);
         }
         // It would be refused again: there is no time to come back.
         Err(self.refusals.throttled(None, now))
@@ -117,8 +118,8 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         rejected
     }
 
-    pub(super) fn correct(&self, key: &K, receipt: &mut Receipt, units: u32) {
-        self.limits.correct(key, receipt, units, self.now());
+    pub(super) fn correct(&self, key: &K, taken: &mut Taken, cost: u32) {
+        self.limits.correct(key, taken, cost, self.now());
     }
 
     pub(super) fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {
@@ -133,8 +134,17 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
     }
 
     pub(super) fn quota(&self, key: &K) -> Quota {
+        self.quota_where(key, false)
+    }
+
+    /// What is left where a call has taken its units.
+    pub(super) fn quota_after(&self, key: &K, taken: Taken) -> Quota {
+        self.quota_where(key, taken.is_shared())
+    }
+
+    fn quota_where(&self, key: &K, is_shared: bool) -> Quota {
         let policy = policy(self.algorithm, *self.rate.lock());
-        let level = self.limits.level(key, self.now());
+        let level = self.limits.level(key, is_shared, self.now());
         Quota {
             policy,
             remaining: level.map_or(policy.limit, |level| level.remaining.into()),

@@ -29,7 +29,7 @@ mod tests;
 
 use self::head::Head;
 use self::past::Past;
-pub(crate) use self::receipt::Receipt;
+pub(crate) use self::receipt::{Due, Receipt};
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 use self::shape::MOST_WIDTH;
 use self::shape::Shape;

@@ -1,4 +1,5 @@
 mod changing;
+mod forgotten;
 
 use buttress_core::Settle;
 use buttress_rate_limit::{KeyedRateLimit, MissingKey, Rate, RateLimit, RateLimitBuilder};
