@@ -14,7 +14,7 @@ impl Window {
     /// were meanwhile. The ring has as many slots as it was built with, or fewer.
     ///
     /// What the ring has forgotten, because it had left a window that was shorter, counts as if it had left it only just. And what
-    /// is kept for later is kept in 64 groups, or as many as there are slots: so no unit is forgotten too early, but some may stay
+    /// is kept for later is kept in half as many groups as there are slots: so no unit is forgotten too early, but some may stay
     /// too long.
     pub(crate) fn set(&self, limit: u32, width: u64, now: Moment) {
         let mut past = self.changing.lock();

@@ -22,8 +22,8 @@ pub(super) struct Past {
     pub(super) rounds: Rounds,
 }
 
-/// The fewest groups that are kept.
-const LEAST_KEPT: usize = 64;
+/// The fewest groups that are kept. A group is as large as three slots, and there may be many small rings.
+const LEAST_KEPT: usize = 16;
 /// So many windows back units are said window by window; before that by two of them, by four, by eight …
 const FINE: usize = 32;
 
@@ -89,12 +89,13 @@ impl Past {
         rounds.saturating_mul(shape.limit().into()) + before + u64::from(head.used())
     }
 
-    /// Keeps what is not laid: no more than 64 groups, or as many as there are slots.
+    /// Keeps what is not laid: half as many groups as there are slots.
     pub(super) fn keep(&mut self, older: Vec<Group>, slots: usize, now: u64) {
         self.older = older;
         self.older
             .retain(|group| group.units > 0 && group.time + MOST_WIDTH > now);
-        merge(&mut self.older, slots.max(LEAST_KEPT), now);
+        merge(&mut self.older, (slots / 2).max(LEAST_KEPT), now);
+        self.older.shrink_to_fit();
     }
 }
 

@@ -63,6 +63,21 @@ fn a_window_that_was_made_late_has_taken_no_more_than_it_has() {
     assert_eq!(window.level(at(born)).remaining, 19);
 }
 
+#[test]
+fn what_is_kept_of_the_past_is_bounded_and_no_younger_than_it_looks_by_much() {
+    let window = Window::new(64, SECOND, BUCKETED, at(0));
+    for second in 0..1_000 {
+        assert!(window.take(7, at(second * SECOND)).is_ok());
+        let limit = 64 + u32::try_from(second % 2).unwrap();
+        window.set(limit, SECOND, at(second * SECOND));
+    }
+    assert!(window.changing.lock().older.capacity() <= 32);
+    let now = at(999 * SECOND);
+    window.set(100_000, 100 * SECOND, now);
+    let spent = 100_000 - window.level(now).remaining;
+    assert!((700..=1_000).contains(&spent), "{spent}");
+}
+
 /// Of what was charged beyond the limit nobody knows when it came: for all that is known, before what is remembered exactly.
 // proves: RL-1
 #[test]

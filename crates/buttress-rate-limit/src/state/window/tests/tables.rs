@@ -205,21 +205,6 @@ fn what_came_in_a_shorter_window_counts_in_the_longer_one_after_it() {
 }
 
 #[test]
-fn what_is_kept_of_the_past_is_bounded_and_no_younger_than_it_looks_by_much() {
-    let window = Window::new(64, SECOND, BUCKETED, at(0));
-    for second in 0..1_000 {
-        assert!(window.take(7, at(second * SECOND)).is_ok());
-        let limit = 64 + u32::try_from(second % 2).unwrap();
-        window.set(limit, SECOND, at(second * SECOND));
-    }
-    assert!(window.changing.lock().older.len() <= 64);
-    let now = at(999 * SECOND);
-    window.set(100_000, 100 * SECOND, now);
-    let spent = 100_000 - window.level(now).remaining;
-    assert!((700..=1_000).contains(&spent), "{spent}");
-}
-
-#[test]
 fn lowering_the_limit_and_raising_it_again_forgets_nothing() {
     for slots in [1_000, BUCKETED] {
         let window = Window::new(1_000, 1_000, slots, at(0));
