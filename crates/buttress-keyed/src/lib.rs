@@ -12,6 +12,6 @@ mod waiting_keyed_layer;
 pub use crate::by_key::{ByKey, MissingKey};
 pub use crate::keyed::Keyed;
 pub use crate::keyed_layer::KeyedLayer;
-pub use crate::map::{KeyedMap, Whose, validate_max_keys};
+pub use crate::map::{KeyedMap, Owner, validate_max_keys};
 pub use crate::per_key::{PerKey, is_held_once};
 pub use crate::waiting_keyed_layer::WaitingKeyedLayer;

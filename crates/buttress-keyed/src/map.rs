@@ -3,11 +3,11 @@ use std::hash::Hash;
 use std::sync::atomic::AtomicU64 as Statistic;
 
 use ahash::RandomState;
-use buttress_core::ConfigError;
 use buttress_sync::atomic::{AtomicU64, Ordering};
 use buttress_sync::{Mutex, Random};
 
-use crate::room::{self, Room};
+pub use crate::room::validate_max_keys;
+use crate::room::{self, MOST_KEYS, Room};
 use crate::table::{Table, Tag};
 
 #[cfg(all(test, buttress_loom))]
@@ -15,23 +15,8 @@ mod loom_tests;
 #[cfg(all(test, not(buttress_loom)))]
 mod tests;
 
-/// Whose value a step is done with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a key has a value of its own, or it has none"
-)]
-pub enum Whose {
-    /// The key's own.
-    Own,
-    /// That of all keys for which there is no room.
-    Shared,
-}
-
 /// How many locks the keys share. A power of two; fixed, so that finding the shard of a key is one instruction.
 pub(crate) const SHARDS: usize = if cfg!(buttress_loom) { 2 } else { 64 };
-/// More keys than this are a database.
-const MOST_KEYS: u32 = 1 << 24;
 
 /// Keeps a value for each key, for a bounded number of keys.
 ///
@@ -67,6 +52,16 @@ pub struct KeyedMap<K, V> {
     overflowed: Statistic,
 }
 
+/// Whose a value is that a step is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third")]
+pub enum Owner {
+    /// The key's own.
+    Key,
+    /// That of all keys for which there is no room.
+    All,
+}
+
 /// On lines of its own: 128 bytes, because processors fetch them in pairs.
 #[repr(align(128))]
 pub(crate) struct Shard<K, V>(pub(crate) Mutex<Table<K, V>>);
@@ -80,18 +75,6 @@ pub(crate) struct Shard<K, V>(pub(crate) Mutex<Table<K, V>>);
 )]
 pub(crate) const fn shard_of<K, V>(shards: &[Shard<K, V>; SHARDS], hash: u64) -> &Shard<K, V> {
     &shards[hash as usize % SHARDS]
-}
-
-/// Says whether a map can be bounded by this many keys: 1 to 16 777 216.
-///
-/// # Errors
-/// When it cannot; the setting is called `max_keys`.
-pub fn validate_max_keys(keys: u32) -> Result<(), ConfigError> {
-    if keys == 0 || keys > MOST_KEYS {
-        let problem = format!("must be in 1..={MOST_KEYS}, not {keys}");
-        return Err(ConfigError::new("max_keys", problem));
-    }
-    Ok(())
 }
 
 impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
@@ -146,21 +129,21 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         is_idle: impl FnMut(&V) -> bool,
         step: impl FnOnce(&mut V) -> R,
     ) -> R {
-        self.with_whose(key, make, is_idle, |value, _| step(value))
+        self.with_owned(key, make, is_idle, |value, _| step(value))
     }
 
-    /// The same, where the step is told whose value it is: for what is to come back to the same one later.
+    /// The same, and tells the step whose value that is.
     #[inline(always)]
-    pub fn with_whose<R>(
+    pub fn with_owned<R>(
         &self,
         key: &K,
         make: impl FnOnce() -> V,
         is_idle: impl FnMut(&V) -> bool,
-        step: impl FnOnce(&mut V, Whose) -> R,
+        step: impl FnOnce(&mut V, Owner) -> R,
     ) -> R {
         let hash = self.hash(key);
         if let Some(value) = self.shard(hash).0.lock().find(Tag::of(hash), key) {
-            return step(value, Whose::Own);
+            return step(value, Owner::Key);
         }
         self.enter(hash, key, make, is_idle, step)
     }
@@ -217,7 +200,7 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         key: &K,
         make: impl FnOnce() -> V,
         is_idle: impl FnMut(&V) -> bool,
-        step: impl FnOnce(&mut V, Whose) -> R,
+        step: impl FnOnce(&mut V, Owner) -> R,
     ) -> R {
         let room = Room::take(&self.held, self.most)
             .or_else(|| room::make(&self.shards, &self.held, hash, &self.turn, is_idle));
@@ -227,12 +210,12 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         let (own, mut value) = (key.clone(), make());
         let mut table = self.shard(hash).0.lock();
         if let Some(known) = table.find(Tag::of(hash), key) {
-            let done = step(known, Whose::Own);
+            let done = step(known, Owner::Key);
             // Another thread was faster: ours is dropped without the lock.
             drop(table);
             return done;
         }
-        let done = step(&mut value, Whose::Own);
+        let done = step(&mut value, Owner::Key);
         table.insert(Tag::of(hash), own, value);
         room.keep();
         done
@@ -244,21 +227,21 @@ impl<K: Hash + Eq + Clone, V> KeyedMap<K, V> {
         hash: u64,
         key: &K,
         make: impl FnOnce() -> V,
-        step: impl FnOnce(&mut V, Whose) -> R,
+        step: impl FnOnce(&mut V, Owner) -> R,
     ) -> R {
         if let Some(known) = self.shard(hash).0.lock().find(Tag::of(hash), key) {
-            return step(known, Whose::Own);
+            return step(known, Owner::Key);
         }
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         if let Some(shared) = self.overflow.lock().as_mut() {
-            return step(shared, Whose::Shared);
+            return step(shared, Owner::All);
         }
-        // Made and, if another thread was faster, dropped without the lock.
+        // Made without the lock, and in vain if another thread was faster; then it is dropped without it, too.
         let made = make();
         let mut overflow = self.overflow.lock();
-        match &mut *overflow {
-            Some(shared) => step(shared, Whose::Shared),
-            empty => step(empty.insert(made), Whose::Shared),
+        match overflow.as_mut() {
+            Some(shared) => step(shared, Owner::All),
+            None => step(overflow.insert(made), Owner::All),
         }
     }
 }

@@ -3,9 +3,25 @@
 use std::mem;
 use std::sync::atomic::AtomicU64 as Statistic;
 
+use buttress_core::ConfigError;
 use buttress_sync::atomic::{AtomicU64, Ordering};
 
 use crate::map::{SHARDS, Shard, shard_of};
+
+/// More keys than this are a database.
+pub(crate) const MOST_KEYS: u32 = 1 << 24;
+
+/// Says whether a map can be bounded by this many keys: 1 to 16 777 216.
+///
+/// # Errors
+/// When it cannot; the setting is called `max_keys`.
+pub fn validate_max_keys(keys: u32) -> Result<(), ConfigError> {
+    if keys == 0 || keys > MOST_KEYS {
+        let problem = format!("must be in 1..={MOST_KEYS}, not {keys}");
+        return Err(ConfigError::new("max_keys", problem));
+    }
+    Ok(())
+}
 
 /// How many entries a new key looks at in its own shard, where one that is found costs least …
 const LOOKS_AT_HOME: usize = 16;

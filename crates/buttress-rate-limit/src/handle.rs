@@ -172,9 +172,11 @@ impl RateLimit {
     /// than sixteen hours. Build a new limit to start anew.
     ///
     /// A window that is made longer also holds what had left the shorter one, as far as it reaches back. When such calls came is not
-    /// known to the call any more; they count as if they had come as late as the shorter window allowed, and after 65 535 such windows
-    /// without a change of the rate as if no more calls had been possible. So it may refuse too long, for the longer window at the most,
-    /// and never admits too many.
+    /// known to the call any more; they count as if they had come as late as the shorter window allowed, and after 65 532 such windows
+    /// without a change of the rate or a call that owes something, as if no more calls had been possible. So it may refuse too long,
+    /// even those who keep the new rate, but no longer than the longer window lasts; and it never admits too many.
+    ///
+    /// A window allocates here for what it remembers, up to 12 bytes for each of its slots and no less than 384.
     ///
     /// # Errors
     /// When a limit of this kind cannot have this rate; the old one stays.

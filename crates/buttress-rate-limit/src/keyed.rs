@@ -15,18 +15,17 @@ use crate::snapshot::KeyedSnapshot;
 
 mod buckets;
 mod gate;
+mod in_force;
 mod layer;
 mod limits;
 mod permit;
-mod place;
-mod published;
 mod shared;
+mod taken;
 mod windows;
 
 pub use self::gate::KeyedGate;
 pub use self::layer::KeyedRateLimitLayer;
 pub use self::permit::KeyedPermit;
-use self::place::{Home, Taken};
 use self::shared::KeyedShared;
 
 /// Limits how often the calls of each client, tenant or route start: a limit of its own for each key.
@@ -68,17 +67,19 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
     /// # Errors
     /// As [`RateLimit::try_acquire_many`](crate::RateLimit::try_acquire_many).
     pub fn try_acquire_many(&self, key: &K, units: u32) -> Result<KeyedPermit<K>, Rejected> {
-        self.0.take(key, units, |key, Taken { receipt, place }| {
-            let home = Home::new(key.clone(), place);
-            KeyedPermit::new(Some((Arc::clone(&self.0), home)), receipt)
+        self.0.take(key, units, |key, taken| {
+            let kept = Some((Arc::clone(&self.0), key.clone()));
+            KeyedPermit::new(kept, taken)
         })
     }
 
     /// Changes the rate of every key. What was spent stays spent: in units at a bucket, call by call in a window.
     ///
-    /// Goes through all keys, a part at a time; a call that comes meanwhile goes by the new rate at once. What a longer window would
-    /// hold again is kept as by [`RateLimit::set_rate`](crate::RateLimit::set_rate), but a key that has nothing in the window in force
-    /// may be forgotten for a new one.
+    /// Goes through all buckets, a part at a time; a call that comes meanwhile goes by the new rate at once. A window follows when its
+    /// key is asked next: then it is laid anew, for a few microseconds, and may allocate up to 768 bytes for what it has to remember
+    /// beside its slots. What a longer window would hold again is kept as by [`RateLimit::set_rate`](crate::RateLimit::set_rate), and
+    /// until it has left the longer window its key is not forgotten for a new one. A key that has nothing in the window in force, nor
+    /// in its own that has not followed yet, may be; what a still longer one would hold is gone with it.
     ///
     /// # Errors
     /// When a limit of this kind cannot have this rate; the old one stays.
@@ -86,8 +87,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> KeyedRateLimit<K> {
         self.0.set_rate(rate)
     }
 
-    /// How much is left to this key at this moment: all of it, if nobody knows the key. One for which there is no room is not known
-    /// either; what is left to those together the [permit](KeyedPermit) of such a call tells.
+    /// How much is left to this key at this moment: all of it, if nobody knows the key.
     #[must_use]
     pub fn quota(&self, key: &K) -> Quota {
         self.0.quota(key)
@@ -174,15 +174,6 @@ struct KeySettings {
     max_keys: u32,
     missing: MissingKey,
     seed: Option<u64>,
-}
-
-impl KeySettings {
-    fn map<K: Clone + Eq + Hash, V>(self) -> KeyedMap<K, V> {
-        match self.seed {
-            Some(seed) => KeyedMap::seeded(self.max_keys, seed),
-            None => KeyedMap::new(self.max_keys),
-        }
-    }
 }
 
 impl KeyedRateLimitBuilder {

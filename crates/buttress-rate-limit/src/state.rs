@@ -10,8 +10,8 @@ pub(crate) mod window;
 use self::bucket::{Bucket, Terms};
 pub(crate) use self::bucket::{Level, Wait};
 use self::line::Supply;
-pub(crate) use self::window::Receipt;
 use self::window::{BUCKETED, MOST_SLOTS, Window};
+pub(crate) use self::window::{Due, Receipt};
 use crate::config::Algorithm;
 use crate::rate::Rate;
 
@@ -50,7 +50,8 @@ pub(crate) fn policy(algorithm: Algorithm, rate: Rate) -> QuotaPolicy {
 impl Machine {
     pub(crate) fn new(algorithm: Algorithm, rate: Rate) -> Result<Self, ConfigError> {
         algorithm.validate(rate)?;
-        let window = |slots| Self::Window(Window::new(rate.units(), nanos(rate.per()), slots));
+        let (limit, width) = (rate.units(), nanos(rate.per()));
+        let window = |slots| Self::Window(Window::new(limit, width, slots, Moment::START));
         Ok(match algorithm {
             Algorithm::TokenBucket => Self::Bucket(Bucket::new(terms(algorithm, rate)?)),
             Algorithm::LeakyBucket => Self::Leaky(Bucket::new(terms(algorithm, rate)?)),
@@ -72,27 +73,18 @@ impl Machine {
     }
 
     /// Takes what a call has cost beyond what it took, or gives back what it took beyond that.
-    pub(crate) fn correct(&self, receipt: &mut Receipt, units: u32, now: Moment) {
-        let taken = receipt.units();
-        if units > taken {
-            self.charge(units - taken, now);
-            receipt.add(units - taken);
-            return;
-        }
-        match self {
-            Self::Bucket(bucket) | Self::Leaky(bucket) => {
-                bucket.give_back(receipt.take_back(taken - units));
+    pub(crate) fn correct(&self, receipt: &mut Receipt, cost: u32, now: Moment) {
+        match (self, receipt.settle(cost)) {
+            (Self::Bucket(bucket) | Self::Leaky(bucket), Due::Charge(units)) => {
+                bucket.charge(units, now);
             }
-            Self::Window(window) => {
-                window.give_back(receipt, taken - units);
+            (Self::Bucket(bucket) | Self::Leaky(bucket), Due::GiveBack(units)) => {
+                bucket.give_back(receipt.take_back(units));
             }
-        }
-    }
-
-    fn charge(&self, units: u32, now: Moment) {
-        match self {
-            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.charge(units, now),
-            Self::Window(window) => window.charge(units, now),
+            (Self::Window(window), Due::Charge(units)) => window.charge(units, now),
+            (Self::Window(window), Due::GiveBack(units)) => {
+                window.give_back(receipt, units);
+            }
         }
     }
 

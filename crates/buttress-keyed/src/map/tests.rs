@@ -289,17 +289,6 @@ fn no_lock_is_held_while_code_of_a_user_runs() {
 }
 
 #[test]
-fn a_step_is_told_whose_value_it_has() {
-    let map = Counts::new(1);
-    let whose = |key: u64| map.with_whose(&key, || 0, |_| false, |_, whose| whose);
-    assert_eq!(whose(1), Whose::Own);
-    assert_eq!([whose(2), whose(2)], [Whose::Shared; 2]);
-    assert_eq!(whose(1), Whose::Own);
-    assert_eq!(map.remove(&1), Some(0));
-    assert_eq!(whose(2), Whose::Own);
-}
-
-#[test]
 fn a_bound_that_makes_no_sense_is_named() {
     for bad in [0, MOST_KEYS + 1, u32::MAX] {
         assert_eq!(validate_max_keys(bad).unwrap_err().setting(), "max_keys");

@@ -4,4 +4,5 @@
 mod flood;
 mod handles;
 mod memory;
+mod owners;
 mod threads;

@@ -1,72 +1,76 @@
-//! A token bucket for each key.
+//! A bucket for each key.
 
 use std::hash::Hash;
 
-use buttress_core::ConfigError;
-use buttress_keyed::{KeyedMap, Whose};
+use buttress_keyed::{KeyedMap, Owner};
 use buttress_timer::Moment;
 
-use super::KeySettings;
-use super::place::{Home, Place, Taken};
+use super::taken::{Origin, Taken};
 use crate::config::Algorithm;
 use crate::rate::Rate;
-use crate::state::bucket::{Bucket, Word};
-use crate::state::{Receipt, Wait, terms};
+use crate::state::bucket::{Bucket, Terms, Word};
+use crate::state::{Level, Receipt, Wait, terms};
 
 /// A word for each key. The bucket holds the terms that their generations stand for; nobody takes anything from it.
 pub(super) struct Buckets<K> {
     terms: Bucket,
-    pub(super) words: KeyedMap<K, Word>,
+    words: KeyedMap<K, Word>,
 }
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    pub(super) fn new(rate: Rate, keys: KeySettings) -> Result<Self, ConfigError> {
-        Ok(Self {
-            terms: Bucket::new(terms(Algorithm::TokenBucket, rate)?),
-            words: keys.map().sharing(Word::FULL),
-        })
+    pub(super) fn new(terms: Terms, map: KeyedMap<K, Word>) -> Self {
+        Self {
+            terms: Bucket::new(terms),
+            words: map.sharing(Word::FULL),
+        }
+    }
+
+    pub(super) const fn map(&self) -> &KeyedMap<K, Word> {
+        &self.words
     }
 
     #[inline(always)]
     pub(super) fn take(&self, key: &K, units: u32, now: Moment) -> Result<Taken, Wait> {
-        self.with(key, now, move |bucket, word, whose| {
+        self.with(key, now, move |bucket, word, owner| {
             *word = word.take(bucket.terms_of(*word), units, now)?;
-            Ok(Taken {
-                receipt: Receipt::unplaced(units),
-                place: match whose {
-                    Whose::Own => Place::Own(0),
-                    Whose::Shared => Place::Shared,
-                },
-            })
+            Ok(Taken::new(Receipt::unplaced(units), Origin::of(owner)))
         })
     }
 
-    pub(super) fn take_shared(&self, units: u32, now: Moment) -> Option<Result<Receipt, Wait>> {
+    pub(super) fn take_shared(&self, units: u32, now: Moment) -> Option<Result<Taken, Wait>> {
         self.share(now, |bucket, word| {
             *word = word.take(bucket.terms_of(*word), units, now)?;
-            Ok(Receipt::unplaced(units))
+            Ok(Taken::new(Receipt::unplaced(units), Origin::SHARED))
         })
     }
 
-    pub(super) fn charge(&self, key: &K, units: u32, now: Moment) {
-        self.with(key, now, |bucket, word, _| {
+    pub(super) fn charge(&self, key: &K, taken: Taken, units: u32, now: Moment) {
+        let charge = |bucket: &Bucket, word: &mut Word| {
             *word = word.charge(bucket.terms_of(*word), units, now);
+        };
+        if taken.is_shared() {
+            self.share(now, charge);
+        } else {
+            self.with(key, now, |bucket, word, _| charge(bucket, word));
+        }
+    }
+
+    pub(super) fn give_back(&self, key: &K, taken: &mut Taken, units: u32, now: Moment) {
+        self.look(key, taken.is_shared(), now, |bucket, word| {
+            let units = taken.receipt.take_back(units);
+            *word = word.give_back(bucket.terms_of(*word), units);
         });
     }
 
-    pub(super) fn give_back(&self, home: &Home<K>, units: u32, now: Moment) {
-        let give_back = |bucket: &Bucket, word: &mut Word| {
-            *word = word.give_back(bucket.terms_of(*word), units);
-        };
-        match home {
-            Home::Own(key, _) => self.look(key, now, give_back),
-            Home::Shared => self.share(now, give_back),
-        };
+    pub(super) fn level(&self, key: &K, is_shared: bool, now: Moment) -> Option<Level> {
+        self.look(key, is_shared, now, |bucket, word| {
+            word.level(bucket.terms_of(*word), now)
+        })
     }
 
-    /// Changes the rate of all keys; must not run twice at once.
-    pub(super) fn set_rate(&self, rate: Rate, now: Moment) {
-        if let Ok(terms) = terms(Algorithm::TokenBucket, rate) {
+    /// Must not run twice at once.
+    pub(super) fn set_rate(&self, algorithm: Algorithm, rate: Rate, now: Moment) {
+        if let Ok(terms) = terms(algorithm, rate) {
             self.terms.set_terms(terms, now);
         }
         // Words know no more than the last eight rates, so none may stay behind.
@@ -83,30 +87,34 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         &self,
         key: &K,
         now: Moment,
-        step: impl FnOnce(&Bucket, &mut Word, Whose) -> R,
+        step: impl FnOnce(&Bucket, &mut Word, Owner) -> R,
     ) -> R {
-        self.words.with_whose(
+        self.words.with_owned(
             key,
             || self.terms.word().unspent(),
             move |word| word.is_full(now),
-            move |word, whose| self.step(word, now, move |bucket, word| step(bucket, word, whose)),
+            move |word, owner| {
+                let step = |bucket: &Bucket, word: &mut Word| step(bucket, word, owner);
+                self.step(word, now, step)
+            },
         )
     }
 
-    pub(super) fn look<R>(
+    /// Does something with what a key has, or what all without a place share.
+    fn look<R>(
         &self,
         key: &K,
+        is_shared: bool,
         now: Moment,
         step: impl FnOnce(&Bucket, &mut Word) -> R,
     ) -> Option<R> {
+        if is_shared {
+            return self.share(now, step);
+        }
         self.words.get(key, |word| self.step(word, now, step))
     }
 
-    pub(super) fn share<R>(
-        &self,
-        now: Moment,
-        step: impl FnOnce(&Bucket, &mut Word) -> R,
-    ) -> Option<R> {
+    fn share<R>(&self, now: Moment, step: impl FnOnce(&Bucket, &mut Word) -> R) -> Option<R> {
         self.words.overflow(|word| self.step(word, now, step))
     }
 

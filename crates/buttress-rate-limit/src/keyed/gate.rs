@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use buttress_core::{Gate, Key, Rejected, RequestContext};
 
-use super::place::{Home, Taken};
 use super::{KeyedPermit, KeyedRateLimit};
 use crate::layer::is_too_late;
 
@@ -30,15 +29,12 @@ where
         }
         let units = protocol.units(request);
         let Some(key) = self.key.key(request) else {
-            let receipt = shared.take_without_key(units)?;
-            let kept = protocol.follows_quota();
-            let kept = kept.then(|| (Arc::clone(shared), Home::Shared));
-            return Ok(KeyedPermit::new(kept, receipt));
+            let taken = shared.take_without_key(units)?;
+            return Ok(KeyedPermit::new(None, taken));
         };
-        shared.take(key, units, |key, Taken { receipt, place }| {
-            let kept = protocol.follows_quota();
-            let kept = kept.then(|| (Arc::clone(shared), Home::new(key, place)));
-            KeyedPermit::new(kept, receipt)
+        shared.take(key, units, |key, taken| {
+            let kept = protocol.follows_quota().then(|| (Arc::clone(shared), key));
+            KeyedPermit::new(kept, taken)
         })
     }
 }

@@ -4,36 +4,32 @@ use std::sync::Arc;
 
 use buttress_core::{Quota, Settle, Verdict};
 
-use super::place::Home;
 use super::shared::KeyedShared;
+use super::taken::Taken;
 use crate::permit::Charged;
-use crate::state::Receipt;
 
 /// What an admitted call has taken from the limit of its key: so many units. As a [`Permit`](crate::Permit) it gives nothing back by
 /// itself.
 ///
-/// What was taken of a key's own limit goes back there, unless the key was forgotten since: a window then takes nothing back. What was
-/// taken of the limit that keys share goes back to that one, also when the key has got a place since.
+/// A key that shares the limit of those for which there is no room goes by that one: it is told what is left of it, and gives back to
+/// it, even when it has a place of its own by then.
 #[must_use = "the units are taken; a permit that is dropped leaves it at that"]
 pub struct KeyedPermit<K> {
-    // Nothing where nobody asks for the permit again.
-    kept: Option<(Arc<KeyedShared<K>>, Home<K>)>,
-    receipt: Receipt,
+    // Nothing where nobody asks for the permit again, or where there was no key.
+    kept: Option<(Arc<KeyedShared<K>>, K)>,
+    taken: Taken,
 }
 
 impl<K: Clone + Eq + Hash> KeyedPermit<K> {
     #[inline]
-    pub(super) const fn new(
-        kept: Option<(Arc<KeyedShared<K>>, Home<K>)>,
-        receipt: Receipt,
-    ) -> Self {
-        Self { kept, receipt }
+    pub(super) const fn new(kept: Option<(Arc<KeyedShared<K>>, K)>, taken: Taken) -> Self {
+        Self { kept, taken }
     }
 
     /// The units that the call has taken.
     #[must_use]
     pub const fn units(&self) -> u32 {
-        self.receipt.units()
+        self.taken.receipt.units()
     }
 
     /// Gives back what the call has taken; see [`Permit::give_back`](crate::Permit::give_back).
@@ -53,8 +49,8 @@ impl<K: Clone + Eq + Hash> Charged for KeyedPermit<K> {
     }
 
     fn correct(&mut self, units: u32) {
-        if let Some((shared, home)) = &self.kept {
-            shared.correct(home, &mut self.receipt, units);
+        if let Some((shared, key)) = &self.kept {
+            shared.correct(key, &mut self.taken, units);
         }
     }
 }
@@ -64,18 +60,15 @@ impl<K: Clone + Eq + Hash> Settle for KeyedPermit<K> {
     fn settle(self, _: Verdict) {}
 
     fn quota(&self) -> Option<Quota> {
-        let (shared, home) = self.kept.as_ref()?;
-        Some(match home {
-            Home::Own(key, _) => shared.quota(key),
-            Home::Shared => shared.shared_quota(),
-        })
+        let kept = self.kept.as_ref();
+        kept.map(|(shared, key)| shared.quota_after(key, self.taken))
     }
 }
 
 impl<K> fmt::Debug for KeyedPermit<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedPermit")
-            .field("units", &self.receipt.units())
+            .field("units", &self.taken.receipt.units())
             .finish_non_exhaustive()
     }
 }

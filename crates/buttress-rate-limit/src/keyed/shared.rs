@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use super::KeySettings;
 use super::limits::Limits;
-use super::place::{Home, Taken};
+use super::taken::Taken;
 use crate::config::{Algorithm, Config};
 use crate::event::Event;
 use crate::rate::Rate;
 use crate::refusals::Refusals;
 use crate::snapshot::KeyedSnapshot;
-use crate::state::{Level, Receipt, Wait, policy};
+use crate::state::{Wait, policy};
 
 pub(super) struct KeyedShared<K> {
     name: Name,
@@ -68,7 +68,7 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         Moment::after_start(Instant::now().saturating_duration_since(self.origin))
     }
 
-    /// Takes so many units of this key and makes a permit for them, or refuses. The permit is made in here: a receipt that is handed
+    /// Takes so many units of this key and makes a permit for them, or refuses. The permit is made in here: what is handed
     /// out goes through memory.
     #[inline(always)]
     pub(super) fn take<Q: Borrow<K>, P>(
@@ -90,14 +90,14 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
     /// What becomes of a call without a key.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_without_key(&self, units: u32) -> Result<Receipt, Rejected> {
+    pub(super) fn take_without_key(&self, units: u32) -> Result<Taken, Rejected> {
         let now = self.now();
         self.without_key.fetch_add(1, Ordering::Relaxed);
         if self.missing == MissingKey::Share {
-            let receipt = self.limits.take_shared(units, now);
-            let receipt = receipt.map_err(|wait| self.refuse(wait, now))?;
+            let taken = self.limits.take_shared(units, now);
+            let taken = taken.map_err(|wait| self.refuse(wait, now))?;
             self.admitted.add(0);
-            return Ok(receipt);
+            return Ok(taken);
         }
         // It would be refused again: there is no time to come back.
         Err(self.refusals.throttled(None, now))
@@ -118,15 +118,15 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
         rejected
     }
 
-    pub(super) fn correct(&self, home: &Home<K>, receipt: &mut Receipt, units: u32) {
-        self.limits.correct(home, receipt, units, self.now());
+    pub(super) fn correct(&self, key: &K, taken: &mut Taken, cost: u32) {
+        self.limits.correct(key, taken, cost, self.now());
     }
 
     pub(super) fn set_rate(&self, rate: Rate) -> Result<(), ConfigError> {
         self.algorithm.validate(rate)?;
         {
             let _changing = self.changing.lock();
-            self.limits.set_rate(rate, self.now());
+            self.limits.set_rate(self.algorithm, rate, self.now());
             *self.rate.lock() = rate;
         }
         self.refusals.announce(Event::RateChanged { rate });
@@ -134,16 +134,17 @@ impl<K: Clone + Eq + Hash> KeyedShared<K> {
     }
 
     pub(super) fn quota(&self, key: &K) -> Quota {
-        self.quota_at(self.limits.level(key, self.now()))
+        self.quota_where(key, false)
     }
 
-    pub(super) fn shared_quota(&self) -> Quota {
-        self.quota_at(self.limits.shared_level(self.now()))
+    /// What is left where a call has taken its units.
+    pub(super) fn quota_after(&self, key: &K, taken: Taken) -> Quota {
+        self.quota_where(key, taken.is_shared())
     }
 
-    /// All of it is there where nobody knows.
-    fn quota_at(&self, level: Option<Level>) -> Quota {
+    fn quota_where(&self, key: &K, is_shared: bool) -> Quota {
         let policy = policy(self.algorithm, *self.rate.lock());
+        let level = self.limits.level(key, is_shared, self.now());
         Quota {
             policy,
             remaining: level.map_or(policy.limit, |level| level.remaining.into()),

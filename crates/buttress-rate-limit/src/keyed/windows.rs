@@ -1,150 +1,148 @@
-//! A sliding window for each key.
+//! A window for each key.
 
 use std::hash::Hash;
-use std::sync::atomic::AtomicU64 as Counter;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64 as Statistic, Ordering};
 
-use buttress_keyed::{KeyedMap, Whose};
-use buttress_timer::{Moment, nanos};
+use buttress_keyed::KeyedMap;
+use buttress_timer::Moment;
 
-use super::KeySettings;
-use super::place::{Place, Taken};
-use super::published::{Edition, Published};
+use super::in_force::InForce;
+use super::taken::{Origin, Taken};
 use crate::rate::Rate;
 use crate::state::window::{BUCKETED, Window};
-use crate::state::{Receipt, Wait};
+use crate::state::{Level, Wait};
 
 /// A window in slots for each key; one of 64 or less has a slot for each call.
 pub(super) struct Windows<K> {
-    rate: Published,
-    /// How many windows there have been.
-    lives: Counter,
-    pub(super) windows: KeyedMap<K, Living>,
+    in_force: InForce,
+    windows: KeyedMap<K, Own>,
+    /// How many were made for keys.
+    made: Statistic,
 }
 
-/// The window of a key, from when the key comes until it is forgotten.
-pub(super) struct Living {
-    /// No two are the same: a receipt of a window that was forgotten is none of the next one's.
-    life: u64,
-    /// Of the rate that it goes by.
-    version: u64,
+/// The window of a key. It follows a change of the rate when it is used next.
+pub(super) struct Own {
     window: Window,
+    /// All windows begin at the same place: without this a call could give back what another has taken at the same place of a window
+    /// of the same key that came after it was forgotten.
+    origin: Origin,
+    /// The change that it has followed.
+    followed: u64,
 }
 
 impl<K: Clone + Eq + Hash> Windows<K> {
-    pub(super) fn new(rate: Rate, keys: KeySettings) -> Self {
-        let rate = Published::new(rate.units(), nanos(rate.per()));
-        let shared = Living::new(rate.read(), 0);
+    pub(super) fn new(rate: Rate, map: KeyedMap<K, Own>) -> Self {
+        let in_force = InForce::new(rate);
+        let shared = Own::unspent(Origin::SHARED, &in_force, Moment::START);
         Self {
-            rate,
-            lives: Counter::new(1),
-            windows: keys.map().sharing(shared),
+            in_force,
+            windows: map.sharing(shared),
+            made: Statistic::new(0),
         }
     }
 
-    #[inline(always)]
+    pub(super) const fn map(&self) -> &KeyedMap<K, Own> {
+        &self.windows
+    }
+
+    /// Must not run twice at once.
+    pub(super) fn set_rate(&self, rate: Rate) {
+        self.in_force.set(rate);
+    }
+
     pub(super) fn take(&self, key: &K, units: u32, now: Moment) -> Result<Taken, Wait> {
-        self.with(key, now, move |living, whose| {
-            Ok(Taken {
-                receipt: living.window.take(units, now)?,
-                place: match whose {
-                    Whose::Own => Place::Own(living.life),
-                    Whose::Shared => Place::Shared,
-                },
-            })
-        })
+        self.with(key, now, |own| own.take(units, now))
     }
 
-    pub(super) fn take_shared(&self, units: u32, now: Moment) -> Option<Result<Receipt, Wait>> {
-        self.share(now, |window| window.take(units, now))
+    pub(super) fn take_shared(&self, units: u32, now: Moment) -> Option<Result<Taken, Wait>> {
+        self.share(now, |own| own.take(units, now))
     }
 
-    pub(super) fn charge(&self, key: &K, units: u32, now: Moment) {
-        self.with(key, now, |living, _| living.window.charge(units, now));
+    pub(super) fn charge(&self, key: &K, taken: Taken, units: u32, now: Moment) {
+        if taken.is_shared() {
+            self.share(now, |own| own.window.charge(units, now));
+        } else {
+            self.with(key, now, |own| own.window.charge(units, now));
+        }
     }
 
-    /// Puts back what was taken, if the key has not been forgotten since.
-    pub(super) fn give_back(
-        &self,
-        (key, life): (&K, u64),
-        receipt: &mut Receipt,
-        units: u32,
-        now: Moment,
-    ) {
-        self.windows.get(key, |living| {
-            if living.life == life {
-                self.renewed(living, now).window.give_back(receipt, units);
+    pub(super) fn give_back(&self, key: &K, taken: &mut Taken, units: u32, now: Moment) {
+        self.look(key, taken.is_shared(), now, |own| {
+            if taken.is_from(own.origin) {
+                own.window.give_back(&mut taken.receipt, units);
             }
         });
     }
 
-    /// Changes the rate of all keys; must not run twice at once. Each takes it on when it comes next.
-    pub(super) fn set_rate(&self, rate: Rate) {
-        self.rate.publish(rate.units(), nanos(rate.per()));
+    pub(super) fn level(&self, key: &K, is_shared: bool, now: Moment) -> Option<Level> {
+        self.look(key, is_shared, now, |own| own.window.level(now))
     }
 
-    #[inline(always)]
-    fn with<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Living, Whose) -> R) -> R {
-        self.windows.with_whose(
+    fn with<R>(&self, key: &K, now: Moment, step: impl FnOnce(&Own) -> R) -> R {
+        self.windows.with(
             key,
-            || self.fresh(),
-            move |living| self.is_idle(living, now),
-            move |living, whose| step(self.renewed(living, now), whose),
+            || self.unspent(now),
+            |own| own.window.is_idle(self.in_force.get().width, now),
+            |own| step(own.follow(&self.in_force, now)),
         )
     }
 
-    pub(super) fn look<R>(
+    /// Does something with what a key has, or what all without a place share.
+    fn look<R>(
         &self,
         key: &K,
+        is_shared: bool,
         now: Moment,
-        step: impl FnOnce(&Window) -> R,
+        step: impl FnOnce(&Own) -> R,
     ) -> Option<R> {
-        self.windows
-            .get(key, |living| step(&self.renewed(living, now).window))
-    }
-
-    pub(super) fn share<R>(&self, now: Moment, step: impl FnOnce(&Window) -> R) -> Option<R> {
-        self.windows
-            .overflow(|living| step(&self.renewed(living, now).window))
-    }
-
-    /// The window of a key that comes.
-    fn fresh(&self) -> Living {
-        Living::new(self.rate.read(), self.lives.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// By the rate in force, which the key may not have taken on: a longer window would hold again what has left this one.
-    fn is_idle(&self, living: &Living, now: Moment) -> bool {
-        let is_up_to_date = living.version == self.rate.version();
-        living.window.is_clean(now)
-            && (is_up_to_date || living.window.would_be_clean(self.rate.read().width, now))
-    }
-
-    /// Takes on the rate in force.
-    #[inline(always)]
-    fn renewed<'a>(&self, living: &'a mut Living, now: Moment) -> &'a Living {
-        if living.version != self.rate.version() {
-            living.renew(self.rate.read(), now);
+        if is_shared {
+            return self.share(now, step);
         }
-        living
+        let step = |own: &mut Own| step(own.follow(&self.in_force, now));
+        self.windows.get(key, step)
+    }
+
+    fn share<R>(&self, now: Moment, step: impl FnOnce(&Own) -> R) -> Option<R> {
+        let step = |own: &mut Own| step(own.follow(&self.in_force, now));
+        self.windows.overflow(step)
+    }
+
+    fn unspent(&self, now: Moment) -> Own {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        Own::unspent(Origin::numbered(number), &self.in_force, now)
     }
 }
 
-impl Living {
-    fn new(rate: Edition, life: u64) -> Self {
+impl Own {
+    fn unspent(origin: Origin, in_force: &InForce, now: Moment) -> Self {
+        let terms = in_force.get();
         Self {
-            life,
-            version: rate.version,
-            window: Window::new(rate.limit, rate.width, BUCKETED),
+            window: Window::new(terms.limit, terms.width, BUCKETED, now),
+            origin,
+            followed: terms.change,
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn renew(&mut self, rate: Edition, now: Moment) {
-        self.version = rate.version;
-        if (self.window.limit(), self.window.width()) != (rate.limit, rate.width) {
-            self.window.set(rate.limit, rate.width, now);
+    fn take(&self, units: u32, now: Moment) -> Result<Taken, Wait> {
+        let receipt = self.window.take(units, now)?;
+        Ok(Taken::new(receipt, self.origin))
+    }
+
+    #[inline]
+    fn follow(&mut self, in_force: &InForce, now: Moment) -> &Self {
+        if in_force.change() != self.followed {
+            self.catch_up(in_force, now);
         }
+        self
+    }
+
+    #[cold]
+    fn catch_up(&mut self, in_force: &InForce, now: Moment) {
+        let terms = in_force.get();
+        // To be laid anew costs the calls under way their way back: not for a rate that has come back meanwhile.
+        if (self.window.limit(), self.window.width()) != (terms.limit, terms.width) {
+            self.window.set(terms.limit, terms.width, now);
+        }
+        self.followed = terms.change;
     }
 }

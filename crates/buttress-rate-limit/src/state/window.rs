@@ -10,6 +10,7 @@ mod lay;
 mod look;
 mod past;
 mod receipt;
+mod rounds;
 mod shape;
 mod slot;
 mod stamp;
@@ -29,7 +30,7 @@ mod tests;
 
 use self::head::Head;
 use self::past::Past;
-pub(crate) use self::receipt::Receipt;
+pub(crate) use self::receipt::{Due, Receipt};
 #[cfg(all(test, not(buttress_loom), not(buttress_shuttle)))]
 use self::shape::MOST_WIDTH;
 use self::shape::Shape;
@@ -75,9 +76,9 @@ enum Miss {
 }
 
 impl Window {
-    /// A ring of so many slots, or as many as the limit if that is less. As long as the limit is no larger than `slots`, each unit has
-    /// its own.
-    pub(crate) fn new(limit: u32, width: u64, slots: u32) -> Self {
+    /// A ring of so many slots, or as many as the limit if that is less, from which nothing was taken before now. As long as the limit
+    /// is no larger than `slots`, each unit has its own.
+    pub(crate) fn new(limit: u32, width: u64, slots: u32, now: Moment) -> Self {
         let slots = slots.clamp(1, MOST_SLOTS);
         let shape = Shape::new(limit, width, slots);
         let first = Slot::FREE.bits();
@@ -87,7 +88,7 @@ impl Window {
             shape: AtomicU64::new(shape.bits()),
             slots: (0..slots).map(|_| AtomicU64::new(first)).collect(),
             held: AtomicU64::new(0),
-            changing: Mutex::new(Past::new()),
+            changing: Mutex::new(Past::new(clock(now))),
         }
     }
 
@@ -190,22 +191,6 @@ impl Window {
     #[inline]
     fn load(&self) -> Head {
         Head::from_bits(self.head.load(Ordering::Acquire))
-    }
-
-    /// How many units are free of the slot in use.
-    #[inline]
-    fn rest(&self, shape: Shape, head: Head, slot: Slot, now: u64) -> u32 {
-        if head.is_held() && self.held_for(shape, now) > 0 {
-            return 0;
-        }
-        slot.rest(head, shape, now)
-    }
-
-    /// The nanoseconds until the rest of the slot is free that a charge has started.
-    #[cold]
-    fn held_for(&self, shape: Shape, now: u64) -> u64 {
-        let held = self.held.load(Ordering::Acquire);
-        (held + shape.width()).saturating_sub(now)
     }
 
     /// The head, once nobody changes the ring.

@@ -1,3 +1,6 @@
+mod changing;
+mod forgotten;
+
 use buttress_core::Settle;
 use buttress_rate_limit::{
     KeyedPermit, KeyedRateLimit, MissingKey, Rate, RateLimit, RateLimitBuilder,

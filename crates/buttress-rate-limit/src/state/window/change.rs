@@ -21,9 +21,11 @@ impl Window {
     /// what is not used of the last slot is held until they have left.
     #[cold]
     fn force(&self, units: u32, now: u64) {
-        let _changing = self.changing.lock();
+        let mut past = self.changing.lock();
         let head = self.close();
         let shape = self.shape();
+        let latest = self.slot(head).map_or(now, |seen| now.max(seen.time()));
+        past.rounds = past.rounds.until(head, shape.width(), latest);
         let units = units.min(shape.limit());
         let forced = Cell::new(None);
         let may_use = |at: Head, slot: Slot, _| {

@@ -131,11 +131,11 @@ impl Head {
     }
 
     /// After so many rounds they are counted anew.
-    pub(super) const ROUNDS: u64 = (1 << (u64::BITS - ROUND)) - 1;
+    pub(super) const ROUNDS: u64 = 1 << (u64::BITS - ROUND);
 
-    /// How many rounds there were since.
+    /// How many rounds there were since, as far as they are counted.
     pub(super) const fn rounds_since(self, first: Self) -> u64 {
-        (self.0 >> ROUND).wrapping_sub(first.0 >> ROUND) & Self::ROUNDS
+        (self.0 >> ROUND).wrapping_sub(first.0 >> ROUND) % Self::ROUNDS
     }
 
     /// Whether both are of the same ring, not laid anew between them.

@@ -5,6 +5,7 @@ use buttress_timer::Moment;
 
 use super::head::Head;
 use super::past::{Group, split_off};
+use super::rounds::Rounds;
 use super::shape::Shape;
 use super::{Slot, Turn, Window, clock};
 
@@ -13,7 +14,7 @@ impl Window {
     /// were meanwhile. The ring has as many slots as it was built with, or fewer.
     ///
     /// What the ring has forgotten, because it had left a window that was shorter, counts as if it had left it only just. And what
-    /// is kept for later is kept in 64 groups, or as many as there are slots: so no unit is forgotten too early, but some may stay
+    /// is kept for later is kept in half as many groups as there are slots: so no unit is forgotten too early, but some may stay
     /// too long.
     pub(crate) fn set(&self, limit: u32, width: u64, now: Moment) {
         let mut past = self.changing.lock();
@@ -28,28 +29,12 @@ impl Window {
         spent.sort_by_key(|group| Reverse(group.time));
         let older = split_off(&mut spent, new, now);
         past.keep(older, self.slots.len(), now);
-        (past.first, past.since) = (head.laid_anew(), now);
-        let next = self.lay(past.first, new, &spent);
+        let first = head.laid_anew();
+        past.rounds = Rounds::new(first, now);
+        let next = self.lay(first, new, &spent);
         self.width.store(new.width(), Ordering::Release);
         self.shape.store(new.bits(), Ordering::Release);
         self.head.store(next.open().bits(), Ordering::Release);
-    }
-
-    /// Whether all that was ever taken would have left a window of this width.
-    pub(crate) fn would_be_clean(&self, width: u64, now: Moment) -> bool {
-        let past = self.changing.lock();
-        let newest = past.older.first().map_or(0, |group| group.time);
-        let newest = newest.max(self.latest());
-        newest.saturating_add(width) <= clock(now)
-    }
-
-    /// The latest time that a slot was used, or stamped in vain.
-    fn latest(&self) -> u64 {
-        let times = self.slots.iter().map(|cell| {
-            let slot = Slot::from_bits(cell.load(Ordering::Acquire));
-            slot.time()
-        });
-        times.max().unwrap_or(0)
     }
 
     /// What stands in the ring, from the newest to the oldest.

@@ -1,7 +1,8 @@
+use buttress_sync::atomic::Ordering;
 use buttress_timer::Moment;
 
 use super::head::Head;
-use super::shape::Shape;
+use super::shape::{MOST_WIDTH, Shape};
 use super::{Level, Miss, Slot, Turn, Wait, Window, clock};
 
 /// What can be seen without changing anything.
@@ -84,6 +85,22 @@ impl Window {
         (slot.turn(last) == Turn::Before && wait > 0).then_some(wait)
     }
 
+    /// How many units are free of the slot in use.
+    #[inline]
+    pub(super) fn rest(&self, shape: Shape, head: Head, slot: Slot, now: u64) -> u32 {
+        if head.is_held() && self.held_for(shape, now) > 0 {
+            return 0;
+        }
+        slot.rest(head, shape, now)
+    }
+
+    /// The nanoseconds until the rest of the slot is free that a charge has started.
+    #[cold]
+    fn held_for(&self, shape: Shape, now: u64) -> u64 {
+        let held = self.held.load(Ordering::Acquire);
+        (held + shape.width()).saturating_sub(now)
+    }
+
     /// The limit in force.
     pub(crate) fn limit(&self) -> u32 {
         self.steady(|shape, _| shape.limit())
@@ -97,6 +114,31 @@ impl Window {
     /// Whether nothing is in the window: it cannot be told from a new one.
     pub(crate) fn is_clean(&self, now: Moment) -> bool {
         self.level(now).clear_after == 0
+    }
+
+    /// Whether nothing would be in it if it were so long: it cannot be told from a new one then either.
+    pub(crate) fn is_idle(&self, width: u64, now: Moment) -> bool {
+        self.is_clean(now)
+            && (width <= self.width() || self.is_all_older(width.min(MOST_WIDTH), now))
+    }
+
+    /// Whether all that was ever taken would have left a window of this width.
+    #[cold]
+    fn is_all_older(&self, width: u64, now: Moment) -> bool {
+        let past = self.changing.lock();
+        let (head, now) = (self.load(), clock(now));
+        let has_left = |time: u64| time + width <= now;
+        past.older.iter().all(|group| has_left(group.time))
+            && (past.taken(self.shape(), head, now) == 0 || has_left(self.latest()))
+    }
+
+    /// The latest time that a slot was used, or stamped in vain.
+    pub(super) fn latest(&self) -> u64 {
+        let times = self.slots.iter().map(|cell| {
+            let slot = Slot::from_bits(cell.load(Ordering::Acquire));
+            slot.time()
+        });
+        times.max().unwrap_or(0)
     }
 
     /// What is left.

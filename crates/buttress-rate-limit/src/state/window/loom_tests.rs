@@ -33,7 +33,7 @@ fn count(threads: impl IntoIterator<Item = thread::JoinHandle<bool>>) -> u32 {
 #[test]
 fn one_free_place_goes_to_one_call() {
     model(3, || {
-        let window = Arc::new(Window::new(1, WIDTH, 1));
+        let window = Arc::new(Window::new(1, WIDTH, 1, at(0)));
         assert!(window.take(1, at(0)).is_ok());
         let others = [100, 101].map(|now| take(&window, 1, now));
         let early = window.take(1, at(99)).is_ok();
@@ -49,7 +49,7 @@ fn one_free_place_goes_to_one_call() {
 #[test]
 fn coarse_slots_are_filled_to_the_last_unit_and_not_further() {
     model(2, || {
-        let window = Arc::new(Window::new(4, WIDTH, 2));
+        let window = Arc::new(Window::new(4, WIDTH, 2, at(0)));
         assert!(window.take(1, at(0)).is_ok());
         let others = [1, 2].map(|now| take(&window, 1, now));
         let two = window.take(2, at(1)).is_ok();
@@ -66,7 +66,7 @@ fn coarse_slots_are_filled_to_the_last_unit_and_not_further() {
 #[test]
 fn a_late_caller_takes_nothing_that_was_used_anew() {
     model(3, || {
-        let window = Arc::new(Window::new(2, WIDTH, 2));
+        let window = Arc::new(Window::new(2, WIDTH, 2, at(0)));
         assert!(window.take(1, at(0)).is_ok());
         assert!(window.take(1, at(50)).is_ok());
         let others = [149, 150].map(|now| take(&window, 1, now));
@@ -84,7 +84,7 @@ fn a_late_caller_takes_nothing_that_was_used_anew() {
 #[test]
 fn a_late_unit_is_seen_by_whoever_uses_its_slot_anew() {
     model(3, || {
-        let window = Arc::new(Window::new(2, WIDTH, 1));
+        let window = Arc::new(Window::new(2, WIDTH, 1, at(0)));
         assert!(window.take(1, at(0)).is_ok());
         let taken = count([take(&window, 1, 100), take(&window, 1, 50)]);
         assert!(taken == 1 || taken == 2, "{taken}");
@@ -98,7 +98,7 @@ fn a_late_unit_is_seen_by_whoever_uses_its_slot_anew() {
 fn a_unit_given_back_beside_two_callers_goes_to_one() {
     for slots in [1, 2] {
         model(3, move || {
-            let window = Arc::new(Window::new(2, WIDTH, slots));
+            let window = Arc::new(Window::new(2, WIDTH, slots, at(0)));
             assert!(window.take(1, at(0)).is_ok());
             let mut receipt = window.take(1, at(0)).unwrap();
             let others = [0, 1].map(|now| take(&window, 1, now));
@@ -116,7 +116,7 @@ fn a_unit_given_back_beside_two_callers_goes_to_one() {
 #[test]
 fn a_unit_given_back_late_leaves_no_hole() {
     model(3, || {
-        let window = Arc::new(Window::new(2, WIDTH, 2));
+        let window = Arc::new(Window::new(2, WIDTH, 2, at(0)));
         assert!(window.take(1, at(0)).is_ok());
         let mut receipt = window.take(1, at(0)).unwrap();
         let others = [2, 1].map(|units| take(&window, units, 100));
@@ -139,7 +139,7 @@ fn a_unit_given_back_late_leaves_no_hole() {
 #[test]
 fn a_change_of_the_limit_beside_two_callers_forgets_nothing() {
     model(2, || {
-        let window = Arc::new(Window::new(2, WIDTH, 2));
+        let window = Arc::new(Window::new(2, WIDTH, 2, at(0)));
         assert!(window.take(1, at(0)).is_ok());
         let others = [1, 1].map(|now| take(&window, 1, now));
         window.set(1, 2 * WIDTH, at(1));
@@ -159,7 +159,7 @@ fn a_change_of_the_limit_beside_two_callers_forgets_nothing() {
 fn a_charge_beside_two_callers_is_owed() {
     for slots in [1, 2] {
         model(2, move || {
-            let window = Arc::new(Window::new(2, WIDTH, slots));
+            let window = Arc::new(Window::new(2, WIDTH, slots, at(0)));
             assert!(window.take(1, at(0)).is_ok());
             let others = [0, 0].map(|now| take(&window, 1, now));
             window.charge(1, at(0));

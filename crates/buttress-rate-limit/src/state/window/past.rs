@@ -2,6 +2,7 @@
 
 use super::Slot;
 use super::head::Head;
+use super::rounds::Rounds;
 use super::shape::{MOST_WIDTH, Shape};
 
 /// Units that leave the window together: when they were taken, at the latest, and how many they are.
@@ -18,13 +19,11 @@ pub(super) struct Group {
 pub(super) struct Past {
     /// What the ring had no room for, or no use, when it was laid; from the newest to the oldest.
     pub(super) older: Vec<Group>,
-    /// Where the ring began when it was laid, and when that was.
-    pub(super) first: Head,
-    pub(super) since: u64,
+    pub(super) rounds: Rounds,
 }
 
-/// The fewest groups that are kept.
-const LEAST_KEPT: usize = 64;
+/// The fewest groups that are kept. A group is as large as three slots, and there may be many small rings.
+const LEAST_KEPT: usize = 16;
 /// So many windows back units are said window by window; before that by two of them, by four, by eight …
 const FINE: usize = 32;
 
@@ -39,11 +38,10 @@ impl Group {
 }
 
 impl Past {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(now: u64) -> Self {
         Self {
             older: Vec::new(),
-            first: Head::FIRST,
-            since: 0,
+            rounds: Rounds::new(Head::FIRST, now),
         }
     }
 
@@ -61,7 +59,9 @@ impl Past {
     ) -> Vec<Group> {
         let (width, limit) = (shape.width(), u64::from(shape.limit()));
         let there: u64 = in_ring.iter().map(|group| u64::from(group.units)).sum();
-        let mut left = self.taken(shape, head, now).saturating_sub(there);
+        let mut left = self
+            .taken(shape, head, now.max(latest))
+            .saturating_sub(there);
         let oldest = in_ring.last().map_or(u64::MAX, |group| group.time);
         let (mut groups, mut windows, mut step) = (Vec::new(), 1_u64, 1_u64);
         // Whatever would be from before the clock began was charged beyond the limit, and so forgiven; or there is no more.
@@ -80,22 +80,22 @@ impl Past {
         groups
     }
 
-    /// How many units were taken since the ring was laid. Rounds are counted in sixteen bits: after so many windows nobody knows.
-    fn taken(&self, shape: Shape, head: Head, now: u64) -> u64 {
-        if now.saturating_sub(self.since) / shape.width() >= Head::ROUNDS {
+    /// How many units were taken since the ring was laid; as many as there can be, if nobody knows.
+    pub(super) fn taken(&self, shape: Shape, head: Head, now: u64) -> u64 {
+        let Some(rounds) = self.rounds.until(head, shape.width(), now).count() else {
             return u64::MAX;
-        }
-        let rounds = head.rounds_since(self.first);
+        };
         let before = u64::from(shape.units_before(head.place()));
-        rounds * u64::from(shape.limit()) + before + u64::from(head.used())
+        rounds.saturating_mul(shape.limit().into()) + before + u64::from(head.used())
     }
 
-    /// Keeps what is not laid: no more than 64 groups, or as many as there are slots.
+    /// Keeps what is not laid: half as many groups as there are slots.
     pub(super) fn keep(&mut self, older: Vec<Group>, slots: usize, now: u64) {
         self.older = older;
         self.older
             .retain(|group| group.units > 0 && group.time + MOST_WIDTH > now);
-        merge(&mut self.older, slots.max(LEAST_KEPT), now);
+        merge(&mut self.older, (slots / 2).max(LEAST_KEPT), now);
+        self.older.shrink_to_fit();
     }
 }
 

@@ -11,6 +11,13 @@ pub(crate) struct Receipt {
     charged: u32,
 }
 
+/// What is between the units that a call took and those that it has cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Charge(u32),
+    GiveBack(u32),
+}
+
 impl Receipt {
     #[inline]
     pub(super) const fn new(head: Head, units: u32) -> Self {
@@ -33,9 +40,14 @@ impl Receipt {
         self.units.saturating_add(self.charged)
     }
 
-    /// Notes what was charged to the same call.
-    pub(crate) const fn add(&mut self, charged: u32) {
-        self.charged = self.charged.saturating_add(charged);
+    /// What is to be done now that the call has cost so many units. What is to be charged is noted as charged.
+    pub(crate) const fn settle(&mut self, cost: u32) -> Due {
+        let taken = self.units();
+        if cost <= taken {
+            return Due::GiveBack(taken - cost);
+        }
+        self.charged = self.charged.saturating_add(cost - taken);
+        Due::Charge(cost - taken)
     }
 
     /// Notes that so many units go back, and tells how many those are: what was charged does not.

@@ -6,6 +6,7 @@ use super::{BUCKETED, Level, MOST_SLOTS, MOST_WIDTH, Receipt, Wait, Window};
 mod histories;
 mod interrupted;
 mod model;
+mod past;
 mod tables;
 mod threads;
 

@@ -76,8 +76,8 @@ struct Pair {
     was_in_debt: bool,
     forgiven: bool,
     /// Whether units count that the ring had forgotten, because the window is longer than one that they have left: then nobody
-    /// knows when they came, and they stay too long rather than leave too early.
-    remembered: bool,
+    /// knows when they came, and they stay too long rather than leave too early. When that window came into force.
+    remembered: Option<u64>,
     /// How many units may be held that have left the window: less than a slot's, and as many of each earlier layout of the ring.
     slack: u32,
     now: u64,
@@ -89,14 +89,14 @@ struct Pair {
 impl Pair {
     fn new(limit: u32, width: u64, slots: u32, exact: bool) -> Self {
         Self {
-            window: Window::new(limit, width, slots),
+            window: Window::new(limit, width, slots, at(0)),
             model: Model::new(limit, width, exact),
             slots,
             exact,
             in_debt: false,
             was_in_debt: false,
             forgiven: false,
-            remembered: false,
+            remembered: None,
             slack: units_of_a_slot(limit, slots) - 1,
             now: 0,
             told: 0,
@@ -141,7 +141,7 @@ impl Pair {
     }
 
     fn refused(&mut self, units: u32, wait: u64, expected: &Answer) {
-        if self.remembered {
+        if self.is_remembering() {
             if *expected == Answer::Taken {
                 self.meet("remembered too long");
             }
@@ -156,6 +156,13 @@ impl Pair {
         }
         self.meet("refused");
         self.the_wait_is_exact(units, wait);
+    }
+
+    /// Whether units may stay too long: none longer than if it had come when the window was made longer.
+    fn is_remembering(&self) -> bool {
+        let width = self.model.width;
+        self.remembered
+            .is_some_and(|since| self.now < since + width)
     }
 
     fn the_wait_is_exact(&self, units: u32, wait: u64) {
@@ -202,19 +209,28 @@ impl Pair {
 
     fn set(&mut self, limit: u32, width: u64) {
         let inside = self.model.inside(self.now);
-        let since = self.window.changing.lock().since;
-        let uncounted = (self.now - since) / self.model.width >= 65_535;
+        let head = self.window.open_head();
+        let rounds = self.window.changing.lock().rounds;
+        let rounds = rounds.until(head, self.model.width, self.now);
+        let uncounted = rounds.count().is_none();
         self.window.set(limit, width, at(self.now));
         self.slack += units_of_a_slot(limit, self.slots) - 1;
         self.model.set(limit, width, self.now);
-        let merged = self.window.changing.lock().older.len() > 48;
+        let merged = {
+            let past = self.window.changing.lock();
+            past.older.iter().any(|group| group.oldest < group.time)
+        };
         self.model.narrowest = if merged || uncounted {
             0
         } else {
             self.model.narrowest
         };
         let reaches_back = width > self.model.narrowest;
-        self.remembered |= reaches_back;
+        self.remembered = if reaches_back {
+            Some(self.now)
+        } else {
+            self.remembered
+        };
         self.forgiven |= self.in_debt || self.was_in_debt && reaches_back;
         if limit < inside {
             self.meet("more spent than fits");
@@ -256,7 +272,7 @@ impl Pair {
         assert!(window.check(level.remaining + 1, now).is_err());
         assert_eq!(window.is_clean(now), level.clear_after == 0);
         assert!(level.clear_after > 0 || level.remaining == self.model.limit);
-        if self.exact && self.remembered {
+        if self.exact && self.is_remembering() {
             assert!(level.remaining <= self.model.limit.saturating_sub(inside) || self.forgiven);
             assert!(level.clear_after >= self.model.clear_after(self.now) || self.forgiven);
         } else if self.exact {
@@ -267,7 +283,7 @@ impl Pair {
         }
         if level.clear_after == 0 {
             self.was_in_debt |= self.in_debt;
-            (self.in_debt, self.forgiven, self.remembered) = (false, false, false);
+            (self.in_debt, self.forgiven, self.remembered) = (false, false, None);
             self.slack = units_of_a_slot(self.model.limit, self.slots) - 1;
             self.meet("clean");
         }
@@ -368,7 +384,7 @@ fn a_lone_client_that_keeps_the_rate_is_never_refused() {
         (1_000, 64),
     ] {
         const WIDTH: u64 = 1_000_000_007;
-        let window = Window::new(limit, WIDTH, slots);
+        let window = Window::new(limit, WIDTH, slots, at(0));
         let gap = gap(limit, WIDTH, slots);
         let mut now = random.next_u64() % 1_000;
         for _ in 0..steps {
@@ -397,7 +413,7 @@ fn a_greedy_client_gets_the_stated_share_of_the_limit() {
         (1_000, 64),
         (100_000, BUCKETED),
     ] {
-        let window = Window::new(limit, WIDTH, slots);
+        let window = Window::new(limit, WIDTH, slots, at(0));
         let (mut now, mut taken) = (0, 0);
         // An even pace, or all would be taken at once, and a whole window later again.
         let pace = gap(limit, WIDTH, slots);
@@ -422,7 +438,7 @@ fn no_clock_makes_it_panic() {
     let mut receipts = Vec::new();
     for _ in 0..deep(500, 50_000) {
         let few = || u32::try_from(draw() >> 40).unwrap();
-        let window = Window::new(few(), draw(), 1 + few() % 70);
+        let window = Window::new(few(), draw(), 1 + few() % 70, at(0));
         for _ in 0..400 {
             let (units, now) = (few(), at(draw()));
             receipts.extend(window.take(units, now).ok());

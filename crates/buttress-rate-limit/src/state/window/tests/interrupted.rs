@@ -48,7 +48,7 @@ impl<'a> History<'a> {
         let width = 2 + below(30);
         Self {
             random,
-            window: Window::new(limit, width, slots),
+            window: Window::new(limit, width, slots, at(0)),
             limit,
             width,
             now: below(40),
@@ -255,7 +255,7 @@ fn calls_that_are_interrupted_anywhere_keep_to_the_limit() {
 fn a_late_unit_is_seen_by_whoever_uses_its_slot_anew() {
     let random = Random::seeded(1);
     let mut history = History::new(&random);
-    history.window = Window::new(2, 100, 1);
+    history.window = Window::new(2, 100, 1, at(0));
     history.limit = 2;
     assert!(history.window.take(1, at(0)).is_ok());
     let head = history.window.open_head();

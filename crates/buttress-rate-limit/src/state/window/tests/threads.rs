@@ -54,7 +54,7 @@ impl Hammer {
 fn hammer(limit: u32, slots: u32, step: u64, busy: bool) {
     let attempts = deep(100_000_u64, 10_000_000);
     let hammer = &Hammer {
-        window: Window::new(limit, WIDTH, slots),
+        window: Window::new(limit, WIDTH, slots, at(0)),
         clock: AtomicU64::new(0),
         step,
         busy,
@@ -116,7 +116,7 @@ fn eight_threads_keep_to_the_limit_whatever_they_do() {
 fn eight_threads_share_the_limit_and_leave_nothing() {
     let rounds = deep(2_000_u64, 100_000);
     for (limit, slots) in [(16, 16), (50, 3), (7, 2)] {
-        let window = Window::new(limit, 1_000, slots);
+        let window = Window::new(limit, 1_000, slots, at(0));
         let (barrier, taken) = (Barrier::new(4), AtomicU64::new(0));
         thread::scope(|scope| {
             for id in 0..4 {
@@ -147,7 +147,7 @@ fn eight_threads_share_the_limit_and_leave_nothing() {
 #[test]
 fn a_limit_that_changes_under_eight_threads_is_kept() {
     let attempts = deep(20_000_u64, 1_000_000);
-    let window = Window::new(50, 1_000, 64);
+    let window = Window::new(50, 1_000, 64, at(0));
     let (clock, taken) = (AtomicU64::new(0), AtomicU64::new(0));
     let seed = seed();
     thread::scope(|scope| {
