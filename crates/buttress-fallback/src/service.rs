@@ -9,7 +9,7 @@ use buttress_core::{
 };
 use tower_service::Service;
 
-use crate::course::Speaks;
+use crate::course::{Shelves, Speaks};
 use crate::descent::{Descent, Step, tell};
 use crate::future::{Call, Cold, FallbackFuture, Stage};
 use crate::handle::FallbackChain;
@@ -122,10 +122,15 @@ where
     {
         let template = Arc::clone(&self.template);
         let (shared, protocol) = (&*template.chain.0, &template.protocol);
-        let sharing = RequestContext::<R>::sharing(protocol, &request);
+        let said = shared.has_preamble.then(|| {
+            let sharing = RequestContext::<R>::sharing(protocol, &request);
+            (sharing, RequestContext::<R>::asking(protocol, &request))
+        });
         let (mut sent, mut kept) = protocol.prepare(request, &shared.memory);
-        let cold = || Box::new(Cold::of(shared.shelves(&sent, sharing)));
-        let cold = shared.has_preamble.then(cold);
+        let cold = said.map(|(sharing, asking)| {
+            let placed = shared.shelves(&sent, sharing);
+            Box::new(Cold::of(Shelves { placed, asking }))
+        });
         let mut descent = Descent::new(shared.walk(), None);
         if deadline.is_some() || RequestContext::<R>::carries_deadline(protocol) {
             descent.start(shared, deadline);

@@ -62,7 +62,7 @@ where
     Env {
         shared: &template.chain.0,
         protocol: &template.protocol,
-        shelves: cold.map_or(&[], |cold| &cold.shelves),
+        shelves: cold.and_then(|cold| cold.shelves.if_any()),
         refusal: E::rejection,
         is_layered: true,
     }
@@ -188,6 +188,8 @@ where
         self.descent();
         let env = env(&self.template, self.cold.as_deref());
         let descent = self.descent.as_mut()?;
+        // Whoever reads the body slowly holds up nobody.
+        env.are_back();
         let judged = env.judge(result.as_ref(), verdict);
         if judged.moves_on {
             if let Err(error) = &result {
@@ -197,18 +199,18 @@ where
             descent.first = Some(result);
             return None;
         }
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(error) => return Some(Err(error)),
-        };
         let is_good = verdict == Verdict::Success;
         if is_good {
             env.shared.primary_served();
         }
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => return Some(Err(error)),
+        };
         let is_full = is_good && !env.protocol.is_degraded(&answer);
         let mut answer = env.protocol.first(answer);
         if is_full {
-            answer = env.keep::<A>(Level::Primary, answer);
+            answer = env.keep::<A>(Level::Primary, descent.asked(), answer);
         }
         if !descent.trail.as_slice().is_empty() {
             answer = env.note::<A>(answer, descent.by_primary());
@@ -255,10 +257,7 @@ where
                     let answer = env.note::<A>(answer, by);
                     return Poll::Ready(Some(Ok(self.template.mark.mark(answer, &by))));
                 }
-                Step::Failed(place, outcome, error) => {
-                    descent.fail(&env, place, outcome, None);
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Step::Failed(_, error) => return Poll::Ready(Some(Err(error))),
                 Step::Primary => return Poll::Ready(None),
                 Step::Exhausted => return Poll::Ready(Some(exhausted(&env, descent))),
             }
@@ -279,7 +278,7 @@ where
 {
     env.shared.tell_exhausted(&descent.trail);
     let by = descent.by_primary();
-    if let Some(answer) = env.protocol.exhausted(&descent.trail) {
+    if let Some(answer) = env.protocol.exhausted(&descent.trail, descent.over()) {
         return Ok(env.note::<A>(answer, by));
     }
     match descent.first.take() {

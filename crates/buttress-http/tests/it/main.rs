@@ -13,8 +13,10 @@ mod axum_server;
 mod client;
 mod deadlines;
 mod hyper_server;
+mod kept;
 #[cfg(feature = "axum")]
 mod keys;
+mod levels;
 mod not_sent;
 mod quotas;
 mod respond;
