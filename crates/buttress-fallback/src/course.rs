@@ -156,7 +156,7 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
             return answer;
         }
         let (asking, copies) = (shelves.asking.clone(), self.shared.copies.clone());
-        let hand = move |kept| hand_out(&placed, asked, kept);
+        let hand = move |kept: Option<_>| hand_out(&placed, asked, kept.as_ref());
         let keeper = Keeper::new(asking, copies, hand);
         self.protocol.keep(answer, keeper)
     }
@@ -172,10 +172,10 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
 }
 
 /// Keeps an answer on each of these shelves, or forgets the one that is there.
-fn hand_out<V: Clone>(shelves: &[Arc<dyn Shelf<V>>], asked: Instant, kept: Option<(V, Keep)>) {
+fn hand_out<V: Clone>(shelves: &[Arc<dyn Shelf<V>>], asked: Instant, kept: Option<&(V, Keep)>) {
     let now = Instant::now();
     for shelf in shelves {
-        match &kept {
+        match kept {
             Some((value, keep)) => shelf.keep(value.clone(), *keep, asked, now),
             None => shelf.forget(asked, now),
         }

@@ -3,11 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use buttress_core::{
-    Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, ServedBy, Trail, Verdict,
-};
+use buttress_core::{Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, Verdict};
 use buttress_timer::Timer;
 use tower_service::Service;
 
@@ -46,6 +43,19 @@ where
     E: Rejectable,
     K: Keeping,
 {
+    pub(crate) const fn new(
+        template: Arc<Template<S, Req, L, E, K, P, M>>,
+        kept: Option<Kept>,
+        cold: Option<Box<Cold<S, Req, K::Value>>>,
+    ) -> Self {
+        Self {
+            template,
+            kept,
+            descent: None,
+            cold,
+        }
+    }
+
     pub(crate) fn env(&self) -> Env<'_, P, Req, L, E, K> {
         env(&self.template, self.cold.as_deref())
     }
@@ -121,47 +131,6 @@ where
             );
         }
         Some((service, request))
-    }
-
-    /// Answers with a value, where the primary has failed before anybody had to wait, and a value is what comes next. Otherwise
-    /// gives the result back.
-    #[inline]
-    pub(super) fn at_once(
-        &self,
-        result: Result<A, E>,
-        verdict: Verdict,
-    ) -> Result<Result<P::Output, E>, Result<A, E>>
-    where
-        M: MarkServed<P::Output>,
-    {
-        let shared = &*self.template.chain.0;
-        let (Err(error), None, None) = (&result, &self.descent, &self.cold) else {
-            return Err(result);
-        };
-        let Some((level, make)) = shared.value_next() else {
-            return Err(result);
-        };
-        let env = self.env();
-        let judged = env.judge::<A>(Err(error), verdict);
-        if !judged.moves_on {
-            return Err(result);
-        }
-        shared.show(Level::Primary, error);
-        let tried = shared.failed(0, outcome(&judged), Duration::ZERO);
-        let by = || {
-            let mut errors = Trail::new();
-            tried.into_iter().for_each(|tried| errors.push(tried));
-            ServedBy {
-                level,
-                place: 1,
-                degraded: true,
-                age: None,
-                errors,
-            }
-        };
-        shared.served(1, None, by);
-        let answer = env.note::<A>(env.protocol.lower(make()), by());
-        Ok(Ok(self.template.mark.mark(answer, &by())))
     }
 
     /// Judges how the primary has ended, and takes it in.
