@@ -2,7 +2,7 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
-use crate::{Deadline, Rejected, ServedBy, Sharing, Verdict};
+use crate::{Asking, Deadline, Rejected, ServedBy, Sharing, Verdict};
 
 /// How much a call matters, compared with others that want the same slot.
 ///
@@ -133,6 +133,12 @@ pub trait RequestContext<Req: ?Sized> {
     fn sharing(&self, request: &Req) -> Sharing {
         let _ = request;
         Sharing::WithAll
+    }
+
+    /// What the request says of answers that are kept; nothing by default.
+    fn asking(&self, request: &Req) -> Asking {
+        let _ = request;
+        Asking::default()
     }
 
     /// Writes a mark onto the request.

@@ -1,8 +1,10 @@
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::Trail;
+use crate::{Keeper, Rejected, Settle, Trail, Verdict};
 
 /// Makes one kind of answer of what the levels of a chain give: `T` the primary, `L` the levels below it, `K` those that keep
 /// answers.
@@ -22,20 +24,36 @@ pub trait Levels<T, L, K: Keeping> {
     /// An answer of the primary.
     fn first(&self, answer: T) -> Self::Output;
 
-    /// An answer of a level below it.
+    /// An answer of a level below it, which has taken nothing.
     fn lower(&self, answer: L) -> Self::Output;
+
+    /// An answer of a level below it, judged so, and what its call has taken: given back at once, unless the protocol knows of a later
+    /// end, such as that of a body.
+    fn lower_holding<H>(&self, answer: L, holds: H, verdict: Verdict) -> Self::Output
+    where
+        H: Settle + Send + Sync + 'static,
+    {
+        holds.settle(verdict);
+        self.lower(answer)
+    }
 
     /// An answer that was kept.
     fn restore(&self, kept: K::Value) -> Self::Output;
 
-    /// Hands what is to be kept of a good answer to `keeper`, at once or when all of it has gone by; or drops `keeper`, where it must
-    /// not be kept.
+    /// Whether an answer that was kept for the same key is one to this request, too.
+    fn fits(&self, kept: &K::Value, asking: &Asking) -> bool {
+        let _ = (kept, asking);
+        true
+    }
+
+    /// Hands what is to be kept of a good answer to `keeper`, at once or when all of it has gone by. Where it must not be kept it lets
+    /// `keeper` [forget](Keeper::forget) what the answer supersedes, or drops it.
     fn keep(&self, answer: Self::Output, keeper: Keeper<K::Value>) -> Self::Output;
 
     /// An answer that says that every level was asked in vain, where the protocol makes one: otherwise the primary's own failure goes
-    /// to the caller.
-    fn exhausted(&self, trail: &Trail) -> Option<Self::Output> {
-        let _ = trail;
+    /// to the caller. `over` says that there was no time to ask all of them.
+    fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
+        let _ = (trail, over);
         None
     }
 }
@@ -43,7 +61,7 @@ pub trait Levels<T, L, K: Keeping> {
 /// What the caches of a chain keep: [`Uncached`] or [`Cached`].
 pub trait Keeping {
     /// What is kept of an answer.
-    type Value: Clone + Send + 'static;
+    type Value: Clone + Send + Sync + 'static;
 }
 
 /// A chain without caches.
@@ -62,29 +80,8 @@ impl Keeping for Uncached {
     type Value = Infallible;
 }
 
-impl<V: Clone + Send + 'static> Keeping for Cached<V> {
+impl<V: Clone + Send + Sync + 'static> Keeping for Cached<V> {
     type Value = V;
-}
-
-/// Takes in what is to be kept of an answer; dropped where nothing is.
-pub struct Keeper<V>(Box<dyn FnOnce(V, usize) + Send + Sync>);
-
-impl<V> Keeper<V> {
-    /// Hands what is kept to `keep`, with the number of bytes that it takes.
-    pub fn new(keep: impl FnOnce(V, usize) + Send + Sync + 'static) -> Self {
-        Self(Box::new(keep))
-    }
-
-    /// Takes it in, with the number of bytes that it takes.
-    pub fn keep(self, value: V, bytes: usize) {
-        (self.0)(value, bytes);
-    }
-}
-
-impl<V> fmt::Debug for Keeper<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keeper")
-    }
 }
 
 /// Whom an answer may be kept for.
@@ -97,4 +94,38 @@ pub enum Sharing {
     WithinTenant,
     /// All that have the same key.
     WithAll,
+}
+
+/// What a request says of answers that are kept.
+#[derive(Clone)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made by a protocol, read by the chain: they must agree on every field"
+)]
+pub struct Asking {
+    /// Whether the answer to it may be kept.
+    pub keeps: bool,
+    /// Whether one that was kept may answer it before anybody was asked.
+    pub takes_kept: bool,
+    /// What an answer may depend on beside the key, for the protocol to [look at](Levels::fits).
+    pub variant: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self {
+            keeps: true,
+            takes_kept: true,
+            variant: None,
+        }
+    }
+}
+
+impl fmt::Debug for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking")
+            .field("keeps", &self.keeps)
+            .field("takes_kept", &self.takes_kept)
+            .finish_non_exhaustive()
+    }
 }

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use crate::{
-    Again, Annotate, ByResult, Cached, Chosen, Classify, Completion, Keeper, Levels, Phases,
+    Again, Annotate, ByResult, Cached, Chosen, Classify, Completion, Keep, Keeper, Levels, Phases,
     QuotaSources, Reclassify, Recover, Repeatable, Replay, ReplayMemory, RequestContext,
     ResponseContext, Settle, Uncached, Verdict, Watch,
 };
@@ -116,7 +116,7 @@ impl<C, T> Levels<T, T, Uncached> for Plain<C> {
 }
 
 /// Every level answers with the same type, and caches keep a clone.
-impl<C, T: Clone + Send + 'static> Levels<T, T, Cached<T>> for Plain<C> {
+impl<C, T: Clone + Send + Sync + 'static> Levels<T, T, Cached<T>> for Plain<C> {
     type Output = T;
 
     #[inline(always)]
@@ -135,7 +135,7 @@ impl<C, T: Clone + Send + 'static> Levels<T, T, Cached<T>> for Plain<C> {
     }
 
     fn keep(&self, answer: T, keeper: Keeper<T>) -> T {
-        keeper.keep(answer.clone(), size_of::<T>());
+        keeper.keep(answer.clone(), Keep::of(size_of::<T>()));
         answer
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_core::{Key, Sharing};
+use buttress_core::{Keep, Key, Sharing};
 use tokio::time::Instant;
 
 use crate::source::BoxFuture;
 
 mod distributed;
 mod local;
-mod shards;
+mod locked;
 mod store;
 
 pub use self::distributed::{DistributedCache, DistributedCacheLevel, InMemory};
@@ -30,7 +30,7 @@ pub(crate) struct Found<V> {
 pub(crate) enum First<V> {
     /// Nobody need be asked.
     Serve(Found<V>),
-    /// Ask. Whoever is told so while something is kept is the only one, until its shelf is dropped.
+    /// Ask. Whoever is told so while something is kept is the only one, until its shelf hears that it is back, or is dropped.
     Ask,
 }
 
@@ -62,9 +62,17 @@ pub(crate) trait CacheLevel<Req, V>: Send + Sync {
 pub(crate) trait Shelf<V>: Send + Sync {
     fn first(&self, now: Instant) -> First<V>;
 
-    fn look(&self, now: Instant) -> Look<V>;
+    /// Whoever was sent for another answer has heard of it: its head is there, or it failed.
+    fn is_back(&self) {}
 
-    fn keep(&self, value: V, bytes: usize, now: Instant);
+    /// Starts nothing yet, where it must be waited for.
+    fn look(self: Arc<Self>, now: Instant) -> Look<V>;
+
+    /// Keeps an answer that was asked for then, unless a newer one is there.
+    fn keep(&self, value: V, keep: Keep, asked: Instant, now: Instant);
+
+    /// Forgets the answer that is there, unless it is newer than what was asked for then.
+    fn forget(&self, asked: Instant, now: Instant);
 }
 
 /// A key that keeps tenants apart.

@@ -74,7 +74,7 @@ impl<Req, T, E> FallbackChainBuilder<Req, T, E> {
     where
         Q: Key<Req> + Send + Sync + 'static,
         C: DistributedCache<Q::Key, V>,
-        V: Clone + Send + 'static,
+        V: Clone + Send + Sync + 'static,
     {
         self.keeping().distributed_cache(cache)
     }
@@ -86,13 +86,15 @@ impl<Req, T, E> FallbackChainBuilder<Req, T, E> {
     ) -> FallbackChainBuilder<Req, T, E, Cached<V>>
     where
         Q: Key<Req, Key: Hash> + Send + Sync + 'static,
-        V: Clone + Send + 'static,
+        V: Clone + Send + Sync + 'static,
         Req: 'static,
     {
         self.keeping().local_cache(cache)
     }
 
-    fn keeping<V: Clone + Send + 'static>(self) -> FallbackChainBuilder<Req, T, E, Cached<V>> {
+    fn keeping<V: Clone + Send + Sync + 'static>(
+        self,
+    ) -> FallbackChainBuilder<Req, T, E, Cached<V>> {
         FallbackChainBuilder {
             name: self.name,
             sources: self.sources,
@@ -102,7 +104,7 @@ impl<Req, T, E> FallbackChainBuilder<Req, T, E> {
     }
 }
 
-impl<Req, T, E, V: Clone + Send + 'static> FallbackChainBuilder<Req, T, E, Cached<V>> {
+impl<Req, T, E, V: Clone + Send + Sync + 'static> FallbackChainBuilder<Req, T, E, Cached<V>> {
     /// Keeps answers that several processes share, too.
     pub fn distributed_cache<Q, C>(mut self, cache: DistributedCacheLevel<V, Q, C>) -> Self
     where
@@ -208,7 +210,7 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
         self
     }
 
-    /// Keeps this many bytes of bodies in all: 16 MiB by default.
+    /// Keeps this many bytes of requests' bodies in all, and as many of answers that are on their way into a cache: 16 MiB by default.
     pub const fn body_memory(mut self, bytes: usize) -> Self {
         self.config.body_memory = bytes;
         self

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use buttress_core::{
-    Annotate, Classify, Keeper, Keeping, Level, Levels, Note, Rejected, RequestContext,
-    ResponseContext, ServedBy, Verdict,
+    Annotate, Asking, Classify, Keep, Keeper, Keeping, Level, Levels, Note, Rejected,
+    RequestContext, ResponseContext, ServedBy, Verdict,
 };
 use tokio::time::Instant;
 
@@ -12,8 +12,29 @@ use crate::cache::{First, Found, Shelf};
 use crate::rung::{Ask, Rung};
 use crate::shared::Shared;
 
-/// Where the answer to a request is kept, by the place of each cache.
-pub(crate) type Shelves<V> = Vec<(u8, Arc<dyn Shelf<V>>)>;
+/// Where the answer to a request is kept, in the cache of this place.
+pub(crate) type Placed<V> = (u8, Arc<dyn Shelf<V>>);
+
+/// Where the answer to a request is kept, by the place of each cache, and what the request says of that.
+#[derive(Clone)]
+pub(crate) struct Shelves<V> {
+    pub(crate) placed: Vec<Placed<V>>,
+    pub(crate) asking: Asking,
+}
+
+impl<V> Shelves<V> {
+    /// These, if there are any.
+    pub(crate) fn if_any(&self) -> Option<&Self> {
+        (!self.placed.is_empty()).then_some(self)
+    }
+
+    /// Whoever was sent for another answer has heard of it.
+    pub(crate) fn are_back(&self) {
+        for (_, shelf) in &self.placed {
+            shelf.is_back();
+        }
+    }
+}
 
 /// What a chain asks of a protocol: `T` is what the primary answers, `L` what the levels below it do.
 pub(crate) trait Speaks<Req, T, L, E, K: Keeping>:
@@ -42,7 +63,7 @@ impl<P, Req, T, L, E, K: Keeping> Speaks<Req, T, L, E, K> for P where
 pub(crate) struct Env<'a, P, Req, L, E, K: Keeping> {
     pub(crate) shared: &'a Shared<Req, L, E, K>,
     pub(crate) protocol: &'a P,
-    pub(crate) shelves: &'a [(u8, Arc<dyn Shelf<K::Value>>)],
+    pub(crate) shelves: Option<&'a Shelves<K::Value>>,
     /// The refusal of ours in an error.
     pub(crate) refusal: fn(&E) -> Option<Rejected>,
     /// Whether the primary is the service below a layer.
@@ -62,8 +83,24 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
     }
 
     pub(crate) fn shelf(&self, place: u8) -> Option<&Arc<dyn Shelf<K::Value>>> {
-        let mut shelves = self.shelves.iter();
+        let mut shelves = self.shelves?.placed.iter();
         shelves.find(|(of, _)| *of == place).map(|(_, shelf)| shelf)
+    }
+
+    /// Whether an answer that was kept is one to this request.
+    pub(crate) fn fits<T>(&self, found: &Found<K::Value>) -> bool
+    where
+        P: Levels<T, L, K>,
+    {
+        let fits = |shelves: &Shelves<_>| self.protocol.fits(&found.value, &shelves.asking);
+        self.shelves.is_none_or(fits)
+    }
+
+    /// Whoever was sent for another answer has heard of it.
+    pub(crate) fn are_back(&self) {
+        if let Some(shelves) = self.shelves {
+            shelves.are_back();
+        }
     }
 
     /// Whether a level that has ended so is left for the next.
@@ -83,41 +120,45 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
     }
 
     /// An answer that is kept and need not be asked for.
-    pub(crate) fn first(&self, now: Instant) -> Option<(u8, Found<K::Value>)> {
-        self.shelves.iter().find_map(|(place, shelf)| {
+    pub(crate) fn first<T>(&self, now: Instant) -> Option<(u8, Found<K::Value>)>
+    where
+        P: Levels<T, L, K>,
+    {
+        let shelves = self.shelves.filter(|shelves| shelves.asking.takes_kept)?;
+        shelves.placed.iter().find_map(|(place, shelf)| {
             match &self.rung(*place)?.asks {
                 Ask::Cache(cache) if cache.may_be_first() => {}
                 _ => return None,
             }
             match shelf.first(now) {
-                First::Serve(found) => Some((*place, found)),
+                First::Serve(found) => self.fits::<T>(&found).then_some((*place, found)),
                 First::Ask => None,
             }
         })
     }
 
-    /// Keeps a good answer of this level, where it may be.
-    pub(crate) fn keep<T>(&self, level: Level, answer: P::Output) -> P::Output
+    /// Keeps a good answer of this level, which was asked for then, where it may be.
+    pub(crate) fn keep<T>(&self, level: Level, asked: Instant, answer: P::Output) -> P::Output
     where
         P: Levels<T, L, K>,
     {
+        let Some(shelves) = self.shelves.filter(|shelves| shelves.asking.keeps) else {
+            return answer;
+        };
         let takes = |place: u8| match (level, self.rung(place).map(|rung| &rung.asks)) {
             (Level::Primary, Some(_)) => true,
             (Level::Replica, Some(Ask::Cache(cache))) => cache.keeps_replicas(),
             _ => false,
         };
-        let shelves = self.shelves.iter().filter(|(place, _)| takes(*place));
-        let shelves: Vec<_> = shelves.map(|(_, shelf)| Arc::clone(shelf)).collect();
-        if shelves.is_empty() {
+        let placed = shelves.placed.iter().filter(|(place, _)| takes(*place));
+        let placed: Vec<_> = placed.map(|(_, shelf)| Arc::clone(shelf)).collect();
+        if placed.is_empty() {
             return answer;
         }
-        let keep = move |value: K::Value, bytes| {
-            let now = Instant::now();
-            for shelf in &shelves {
-                shelf.keep(value.clone(), bytes, now);
-            }
-        };
-        self.protocol.keep(answer, Keeper::new(keep))
+        let (asking, copies) = (shelves.asking.clone(), self.shared.copies.clone());
+        let hand = move |kept: Option<_>| hand_out(&placed, asked, kept.as_ref());
+        let keeper = Keeper::new(asking, copies, hand);
+        self.protocol.keep(answer, keeper)
     }
 
     /// Writes onto an answer where it comes from.
@@ -127,5 +168,16 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
     {
         self.protocol.annotate(&mut answer, Note::ServedBy(by));
         answer
+    }
+}
+
+/// Keeps an answer on each of these shelves, or forgets the one that is there.
+fn hand_out<V: Clone>(shelves: &[Arc<dyn Shelf<V>>], asked: Instant, kept: Option<&(V, Keep)>) {
+    let now = Instant::now();
+    for shelf in shelves {
+        match kept {
+            Some((value, keep)) => shelf.keep(value.clone(), *keep, asked, now),
+            None => shelf.forget(asked, now),
+        }
     }
 }

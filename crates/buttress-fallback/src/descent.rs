@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use buttress_core::{
     Deadline, Keeping, Level, Levels, Mark, Name, Outcome, Reason, Rejected, Replay,
-    RequestContext, ResponseContext, ServedBy, Trail,
+    RequestContext, ResponseContext, ServedBy, Trail, Tried,
 };
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub(crate) struct Descent<T, E> {
     pub(crate) first: Option<Result<T, E>>,
     /// Why the call is given up, where the primary has not said anything.
     pub(crate) cut: Option<Rejected>,
+    /// Whether nobody waits any more.
+    is_over: bool,
     /// Every error, for whoever wants them all.
     pub(crate) failed: Option<Vec<Failed<E>>>,
 }
@@ -38,8 +40,8 @@ pub(crate) struct Descent<T, E> {
 /// Where a call is.
 pub(crate) enum Step<O, L, E, V> {
     Served(O, ServedBy),
-    /// A level below has failed in a way that is not moved on from.
-    Failed(u8, Outcome, E),
+    /// A level has failed in a way that is not moved on from, which is an answer: a caller's error.
+    Failed(Tried, E),
     Running(Running<L, E, V>),
     /// It is the primary's turn.
     Primary,
@@ -57,6 +59,7 @@ impl<T, E> Descent<T, E> {
             times,
             first: None,
             cut: None,
+            is_over: false,
             failed: None,
         }
     }
@@ -93,11 +96,24 @@ impl<T, E> Descent<T, E> {
         self.by(Level::Primary, 0, None)
     }
 
+    /// When the level was asked that answers now: where nobody had to wait, that is this moment.
+    pub(crate) fn asked(&self) -> Instant {
+        self.times
+            .as_ref()
+            .map_or_else(Instant::now, |times| times.since)
+    }
+
     /// Gives the call up, if nobody waits any more.
     pub(crate) fn give_up_if_over(&mut self, name: Name) -> bool {
-        let over = self.is_over();
+        let over = self.why_over();
         self.cut = over.map(|reason| Rejected::new(reason, name)).or(self.cut);
+        self.is_over |= over.is_some();
         over.is_some()
+    }
+
+    /// That nobody waits any more, where that is why no other level was asked.
+    pub(crate) fn over(&self) -> Option<Rejected> {
+        self.cut.filter(|_| self.is_over)
     }
 
     fn by(&self, level: Level, place: u8, found: Option<(Duration, bool)>) -> ServedBy {
@@ -119,6 +135,7 @@ impl<T, E> Descent<T, E> {
         outcome: Outcome,
         cause: Option<Cause<E>>,
     ) {
+        env.are_back();
         let took = self.times.map(|times| times.took(Instant::now()));
         let Some(tried) = env.shared.failed(place, outcome, took.unwrap_or_default()) else {
             return;
@@ -139,7 +156,8 @@ impl<T, E> Descent<T, E> {
         env: &Env<'_, P, Req, L, E, K>,
         place: u8,
     ) {
-        let over = self.is_over();
+        let over = self.why_over();
+        self.is_over |= over.is_some();
         let reason = over.unwrap_or(Reason::TimedOut);
         let rejected = Rejected::new(reason, env.shared.name);
         if place == 0 || over.is_some() {
@@ -150,7 +168,7 @@ impl<T, E> Descent<T, E> {
     }
 
     /// Why nobody waits any more, where that is so.
-    pub(super) fn is_over(&self) -> Option<Reason> {
+    pub(super) fn why_over(&self) -> Option<Reason> {
         let times = self.times.as_ref()?;
         times.is_over(Instant::now()).then(|| {
             if times.is_callers() {
@@ -171,8 +189,8 @@ impl<T, E> Descent<T, E> {
         P: Replay<R, Sent = Req> + RequestContext<Req> + Levels<T, L, K>,
         K: Keeping,
     {
-        if !env.shelves.is_empty()
-            && let Some((place, found)) = env.first(Instant::now())
+        if env.shelves.is_some()
+            && let Some((place, found)) = env.first::<T>(Instant::now())
         {
             return Some(self.found(env, place, found));
         }

@@ -18,6 +18,7 @@ use crate::descent::Step;
 use crate::mark::MarkServed;
 use crate::service::Template;
 
+mod at_once;
 mod call;
 
 pin_project! {

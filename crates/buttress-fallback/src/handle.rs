@@ -77,7 +77,8 @@ impl<Req, T, E, K: Keeping> Inspect for FallbackChain<Req, T, E, K> {
         "fallback_chains"
     }
 
-    /// By what has happened since the last look: `Degraded` when the primary was asked in vain, `Down` when no level answered.
+    /// `Degraded` when the primary was asked in vain in the last 5 to 10 s, or since the look before that, and `Down` when no level
+    /// answered; as long as nothing happens it stays what it was. Looks do not change what other looks see.
     fn condition(&self) -> Condition {
         self.0.condition()
     }

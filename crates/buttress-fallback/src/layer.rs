@@ -3,6 +3,7 @@ use std::fmt;
 use buttress_core::{Adopt, Chosen, Keeping, Plain, Reclassify, ServedBy, Uncached};
 use tower_layer::Layer;
 
+use crate::cloned::CloneBy;
 use crate::handle::FallbackChain;
 use crate::mark::{MapServed, Unmarked};
 use crate::service::FallbackService;
@@ -43,6 +44,27 @@ impl<Req, T, E, K: Keeping, P, M> FallbackLayer<Req, T, E, K, P, M> {
         P: Reclassify,
     {
         self.map(|protocol| protocol.with(Chosen::new(classifier)))
+    }
+
+    /// Clones requests that are not `Clone` by `function`. Where it returns nothing only the primary is asked, and levels that need no
+    /// request: caches and values.
+    ///
+    /// ```
+    /// use buttress_fallback::{FallbackChain, Source};
+    ///
+    /// /// Not `Clone`: it may be a stream.
+    /// struct Upload(Option<Vec<u8>>);
+    ///
+    /// let chain: FallbackChain<Upload, usize, std::io::Error> = FallbackChain::builder("uploads").build();
+    /// let layer = chain.layer().clone_by(|upload: &Upload| Some(Upload(Some(upload.0.clone()?))));
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn clone_by<F>(self, function: F) -> FallbackLayer<Req, T, E, K, CloneBy<P, F>, M>
+    where
+        F: Fn(&Req) -> Option<Req>,
+    {
+        self.map(|protocol| CloneBy::new(protocol, function))
     }
 
     /// Lets `function` mark an answer that comes from below the primary, or was kept. Over HTTP headers do that already.

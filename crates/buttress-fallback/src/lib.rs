@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod cloned;
 mod config;
 mod course;
 mod descent;
@@ -10,6 +11,7 @@ mod future;
 mod gate;
 mod handle;
 mod layer;
+mod looks;
 mod mark;
 mod run;
 mod rung;
@@ -20,6 +22,7 @@ mod source;
 mod state;
 
 pub use crate::cache::{DistributedCache, DistributedCacheLevel, InMemory, LocalCache, WithTenant};
+pub use crate::cloned::CloneBy;
 pub use crate::config::FallbackChainBuilder;
 pub use crate::event::Event;
 pub use crate::future::FallbackFuture;

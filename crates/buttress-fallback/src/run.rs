@@ -6,13 +6,13 @@ use std::future::poll_fn;
 use std::pin::pin;
 
 use buttress_core::{
-    Classify, Deadline, Keeping, Levels, Name, Plain, Reclassify, Rejectable, Rejected, Replay,
-    ServedBy, Sharing, Tried, Verdict, find_rejection,
+    Asking, Classify, Deadline, Keeping, Levels, Name, Plain, Reclassify, Rejectable, Rejected,
+    Replay, ServedBy, Sharing, Tried, Verdict, find_rejection,
 };
 use buttress_timer::Timer;
 use tokio::time::Instant;
 
-use crate::course::Env;
+use crate::course::{Env, Shelves};
 use crate::descent::{Descent, Step};
 use crate::handle::FallbackChain;
 
@@ -28,7 +28,7 @@ pub struct Served<T, E> {
     pub failed: Vec<Failed<E>>,
 }
 
-/// No level has answered, or there was no time for more.
+/// No level has answered, or there was no time for more; or the last has answered with an error of the caller's own.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exhausted<E> {
@@ -36,6 +36,8 @@ pub struct Exhausted<E> {
     pub name: Name,
     /// What became of each level that was asked, in this order.
     pub failed: Vec<Failed<E>>,
+    /// Whether the last of them is an answer: an error that does not move on, such as a caller's. Then the chain is none the worse.
+    pub answered: bool,
 }
 
 /// What became of a level that was asked in vain.
@@ -62,9 +64,23 @@ pub enum Cause<E> {
     None,
 }
 
+impl<E: StdError + 'static> Cause<E> {
+    fn as_error(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Error(error) => Some(error),
+            Self::Refused(rejected) => Some(rejected),
+            Self::Answer | Self::None => None,
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Exhausted<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no level of {} has answered", self.name)?;
+        if self.answered {
+            write!(f, "{} has answered with an error", self.name)?;
+        } else {
+            write!(f, "no level of {} has answered", self.name)?;
+        }
         for (number, failed) in self.failed.iter().enumerate() {
             let comma = if number == 0 { ": " } else { ", " };
             write!(f, "{comma}{}", failed.tried)?;
@@ -77,13 +93,11 @@ impl<E: fmt::Display> fmt::Display for Exhausted<E> {
 }
 
 impl<E: StdError + 'static> StdError for Exhausted<E> {
-    /// That of the first level that had one.
+    /// That of the first level that had one; of an answer that is an error, this error.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.failed.iter().find_map(|failed| match &failed.cause {
-            Cause::Error(error) => Some(error as &(dyn StdError + 'static)),
-            Cause::Refused(rejected) => Some(rejected as &(dyn StdError + 'static)),
-            Cause::Answer | Cause::None => None,
-        })
+        let last = self.failed.last().filter(|_| self.answered);
+        let mut failed = last.into_iter().chain(&self.failed);
+        failed.find_map(|failed| failed.cause.as_error())
     }
 }
 
@@ -93,7 +107,7 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
     /// Every error counts as a failure, save a refusal of ours inside of it; [`run_by`](Self::run_by) takes a classifier.
     ///
     /// # Errors
-    /// What every level said that was asked.
+    /// What every level said that was asked, and whether the last has [answered](Exhausted::answered).
     ///
     /// # Cancel safety
     /// Dropping the future drops the call of the level that is asked; no other starts.
@@ -155,11 +169,14 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
     {
         let shared = &*self.0;
         let protocol = Plain::new().with(classifier);
-        let shelves = shared.shelves(&request, Sharing::WithAll);
+        let shelves = Shelves {
+            placed: shared.shelves(&request, Sharing::WithAll),
+            asking: Asking::default(),
+        };
         let env = Env {
             shared,
             protocol: &protocol,
-            shelves: &shelves,
+            shelves: shelves.if_any(),
             refusal,
             is_layered: false,
         };
@@ -167,17 +184,34 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
         let mut descent = Descent::<T, E>::new(shared.walk(), times);
         descent.failed = Some(Vec::new());
         let kept = Replay::<Req>::prepare(&protocol, request, &shared.memory).1;
-        let served = walk_down(&env, &mut descent, kept).await;
+        let ended = walk_down(&env, &mut descent, kept).await;
         let failed = descent.failed.take().unwrap_or_default();
-        match served {
-            Some((answer, by)) => Ok(Served { answer, by, failed }),
-            None => {
+        let name = shared.name;
+        match ended {
+            Ended::Served(answer, by) => Ok(Served { answer, by, failed }),
+            Ended::Answered => Err(Exhausted {
+                name,
+                failed,
+                answered: true,
+            }),
+            Ended::Exhausted => {
                 shared.tell_exhausted(&descent.trail);
-                let name = shared.name;
-                Err(Exhausted { name, failed })
+                Err(Exhausted {
+                    name,
+                    failed,
+                    answered: false,
+                })
             }
         }
     }
+}
+
+/// How a call has ended.
+enum Ended<T> {
+    Served(T, ServedBy),
+    /// With an error that is an answer.
+    Answered,
+    Exhausted,
 }
 
 /// Asks the levels until one answers.
@@ -185,7 +219,7 @@ async fn walk_down<C, Req, T, E, K>(
     env: &Env<'_, Plain<C>, Req, T, E, K>,
     descent: &mut Descent<T, E>,
     mut kept: Option<Req>,
-) -> Option<(T, ServedBy)>
+) -> Ended<T>
 where
     Req: Clone,
     K: Keeping,
@@ -200,7 +234,7 @@ where
             None => descent.advance::<_, Req, _, _, _>(env, &mut kept),
         };
         match step {
-            Step::Served(answer, by) => return Some((answer, by)),
+            Step::Served(answer, by) => return Ended::Served(answer, by),
             Step::Running(running) => {
                 let mut running = Some(running);
                 let wait =
@@ -209,11 +243,15 @@ where
             }
             // Without a primary of its own a chain begins below it.
             Step::Primary => {}
-            Step::Failed(place, outcome, error) => {
-                descent.fail(env, place, outcome, Some(Cause::Error(error)));
-                return None;
+            Step::Failed(tried, error) => {
+                let cause = Cause::Error(error);
+                descent
+                    .failed
+                    .get_or_insert_default()
+                    .push(Failed { tried, cause });
+                return Ended::Answered;
             }
-            Step::Exhausted => return None,
+            Step::Exhausted => return Ended::Exhausted,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use buttress_core::{
-    Annotate, Classify, Deadline, Keeping, Levels, Rejectable, Replay, RequestContext,
-    ResponseContext,
+    Annotate, Asking, Classify, Deadline, Keeping, Levels, Rejectable, Replay, RequestContext,
+    ResponseContext, Sharing,
 };
 use tower_service::Service;
 
-use crate::course::Speaks;
+use crate::course::{Shelves, Speaks};
 use crate::descent::{Descent, Step, tell};
 use crate::future::{Call, Cold, FallbackFuture, Stage};
 use crate::handle::FallbackChain;
@@ -122,20 +122,17 @@ where
     {
         let template = Arc::clone(&self.template);
         let (shared, protocol) = (&*template.chain.0, &template.protocol);
-        let sharing = RequestContext::<R>::sharing(protocol, &request);
+        let said = shared.has_preamble.then(|| said::<R>(protocol, &request));
         let (mut sent, mut kept) = protocol.prepare(request, &shared.memory);
-        let cold = || Box::new(Cold::of(shared.shelves(&sent, sharing)));
-        let cold = shared.has_preamble.then(cold);
+        let cold = said.map(|(sharing, asking)| {
+            let placed = shared.shelves(&sent, sharing);
+            Box::new(Cold::of(Shelves { placed, asking }))
+        });
         let mut descent = Descent::new(shared.walk(), None);
         if deadline.is_some() || RequestContext::<R>::carries_deadline(protocol) {
             descent.start(shared, deadline);
         }
-        let mut call = Call {
-            template: Arc::clone(&template),
-            kept: None,
-            descent: None,
-            cold,
-        };
+        let mut call = Call::new(Arc::clone(&template), None, cold);
         let begun = if descent.give_up_if_over(shared.name) {
             // It comes too late, and is told so when it is polled.
             Some(Step::Exhausted)
@@ -188,6 +185,11 @@ where
             Readiness::Unknown | Readiness::Ready => polled,
         }
     }
+}
+
+/// What a request says of answers that are kept.
+fn said<R>(protocol: &impl RequestContext<R>, request: &R) -> (Sharing, Asking) {
+    (protocol.sharing(request), protocol.asking(request))
 }
 
 /// A clone has not been made ready.

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use tracing::Level as Weight;
 
 use crate::config::{Config, Shelved};
-use crate::course::Shelves;
+use crate::course::Placed;
 use crate::event::Event;
 use crate::exercise::Exercise;
+use crate::looks::{Counts, Looks};
 use crate::rung::{Ask, Rung};
-use crate::snapshot::{Looks, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::source::Source;
 use crate::state::{Times, Walk};
 
@@ -28,6 +29,8 @@ pub(crate) struct Shared<Req, T, E, K: Keeping> {
     /// The primary first, whether it is one of ours or the service below a layer.
     pub(crate) rungs: Vec<Rung<Req, T, E, K::Value>>,
     pub(crate) memory: ReplayMemory,
+    /// For answers that are on their way into a cache.
+    pub(crate) copies: ReplayMemory,
     pub(crate) announces: bool,
     /// Whether a call does more than to be counted before the primary is asked.
     pub(crate) has_preamble: bool,
@@ -72,6 +75,7 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
             looks: Mutex::new(Looks::new(rungs.len())),
             rungs,
             memory: ReplayMemory::new(config.body_limit, config.body_memory),
+            copies: ReplayMemory::new(usize::MAX, config.body_memory),
             announces: config.announce,
             has_preamble: exercise.is_some() || has_cache,
             moves_on: config.moves_on,
@@ -122,8 +126,8 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         Some(place)
     }
 
-    /// Where the answer to a request is kept.
-    pub(crate) fn shelves(&self, request: &Req, sharing: Sharing) -> Shelves<K::Value> {
+    /// Where the answer to a request is kept, by the place of each cache.
+    pub(crate) fn shelves(&self, request: &Req, sharing: Sharing) -> Vec<Placed<K::Value>> {
         let shelf = |(place, rung): (u8, &Rung<Req, T, E, K::Value>)| match &rung.asks {
             Ask::Cache(cache) => Some((place, cache.shelf(request, sharing)?)),
             _ => None,
@@ -213,8 +217,28 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
     }
 
     pub(crate) fn condition(&self) -> Condition {
-        self.snapshot();
-        self.looks.lock().condition()
+        let now = Instant::now().saturating_duration_since(self.start);
+        let mut looks = self.looks.lock();
+        let primary = self.rungs.first();
+        let of = |count: fn(&Rung<_, _, _, _>) -> &AtomicU64| {
+            primary.map_or(0, |rung| count(rung).load(Ordering::Relaxed))
+        };
+        let counts = Counts {
+            primary: self.primary_count() + of(|rung| &rung.served),
+            fell: of(|rung| &rung.failed),
+            exhausted: self.exhausted.load(Ordering::Relaxed),
+        };
+        looks.condition(counts, now)
+    }
+
+    /// How many answers each level has given of which nobody read the clock.
+    pub(crate) fn untimed(&self) -> Vec<u64> {
+        let of = |(place, rung): (usize, &Rung<Req, T, E, K::Value>)| match rung.asks {
+            _ if place == 0 => self.primary_count(),
+            Ask::Value(_) => rung.served.load(Ordering::Relaxed),
+            _ => 0,
+        };
+        self.rungs.iter().enumerate().map(of).collect()
     }
 }
 

@@ -1,10 +1,11 @@
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Condition, Keeping, Level, Name};
+use buttress_core::{Keeping, Level, Name};
 use buttress_sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use crate::gate::Slots;
+use crate::looks::Looks;
 use crate::rung::Ask;
 use crate::shared::Shared;
 
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub exercised: u64,
     /// Bytes of requests that are kept for the next level at this moment.
     pub kept_bytes: usize,
+    /// How many bytes of answers are on their way into a cache at this moment.
+    pub copied_bytes: usize,
 }
 
 /// The figures of a level.
@@ -54,6 +57,7 @@ impl Snapshot {
         looks: &mut Looks,
     ) -> Self {
         let since_start = now.saturating_duration_since(shared.start);
+        looks.saw(&shared.untimed(), since_start);
         let mut levels = Vec::with_capacity(shared.rungs.len());
         for (place, rung) in shared.rungs.iter().enumerate() {
             let mut served = rung.served.load(Ordering::Relaxed);
@@ -66,7 +70,7 @@ impl Snapshot {
             };
             let noted = rung.last.load(Ordering::Relaxed).checked_sub(1);
             let noted = noted.map(Duration::from_nanos);
-            let last = looks.at(place, served, noted, since_start);
+            let last = noted.max(looks.last(place));
             levels.push(LevelSnapshot {
                 level: rung.level,
                 served,
@@ -78,14 +82,13 @@ impl Snapshot {
                 last_success: last.map(|last| since_start.saturating_sub(last)),
             });
         }
-        let exhausted = shared.exhausted.load(Ordering::Relaxed);
-        looks.judge(&levels, exhausted);
         Self {
             name: shared.name,
             levels,
-            exhausted,
+            exhausted: shared.exhausted.load(Ordering::Relaxed),
             exercised: shared.exercised.load(Ordering::Relaxed),
             kept_bytes: shared.memory.used(),
+            copied_bytes: shared.copies.used(),
         }
     }
 
@@ -101,71 +104,5 @@ impl LevelSnapshot {
     /// When it last answered, for display only.
     pub(crate) fn last_success_at(&self) -> Option<SystemTime> {
         SystemTime::now().checked_sub(self.last_success?)
-    }
-}
-
-/// What the last snapshot has seen: how far the counts were, and when they had last grown.
-pub(crate) struct Looks {
-    seen: Vec<(u64, Option<Duration>)>,
-    counts: Counts,
-    condition: Condition,
-}
-
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Counts {
-    primary: u64,
-    /// How often the primary was asked in vain.
-    fell: u64,
-    exhausted: u64,
-}
-
-impl Looks {
-    pub(crate) fn new(levels: usize) -> Self {
-        Self {
-            seen: vec![(0, None); levels],
-            counts: Counts::default(),
-            condition: Condition::Up,
-        }
-    }
-
-    /// When a level last answered, since the start.
-    fn at(
-        &mut self,
-        place: usize,
-        served: u64,
-        noted: Option<Duration>,
-        now: Duration,
-    ) -> Option<Duration> {
-        let (count, last) = self.seen.get_mut(place)?;
-        if noted.is_some() {
-            *last = noted.max(*last);
-        } else if served > *count {
-            *last = Some(now);
-        }
-        *count = served;
-        *last
-    }
-
-    /// By what has happened since the last look, if anything has.
-    fn judge(&mut self, levels: &[LevelSnapshot], exhausted: u64) {
-        let counts = Counts {
-            primary: levels.first().map_or(0, |level| level.served),
-            fell: levels.first().map_or(0, |level| level.failed),
-            exhausted,
-        };
-        let fell = counts.fell - self.counts.fell;
-        let lost = counts.exhausted - self.counts.exhausted;
-        if counts != self.counts {
-            self.condition = match (counts.primary > self.counts.primary, fell, lost) {
-                (_, 0, 0) => Condition::Up,
-                (false, fell, lost) if lost >= fell.max(1) => Condition::Down,
-                _ => Condition::Degraded,
-            };
-        }
-        self.counts = counts;
-    }
-
-    pub(crate) const fn condition(&self) -> Condition {
-        self.condition
     }
 }

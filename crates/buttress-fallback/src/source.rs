@@ -123,7 +123,7 @@ impl<Req, T, E> Source<Req, T, E> {
 
     /// Lets a gate decide on each call, such as a breaker or a bulkhead; several are asked in the order in which they were given.
     /// What one refuses goes on to the next level. A gate does not see the request's deadline or priority, and hears the verdict when
-    /// the answer is there; over HTTP a layer around the level's service sees all of it.
+    /// the answer is over, over HTTP at the last frame of its body; a layer around the level's service sees all of it.
     pub fn gate<G>(mut self, gate: G) -> Self
     where
         G: Gate<Req, Plain> + Send + Sync + 'static,

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use buttress_core::{Note, ServedBy, Trail};
+use buttress_core::{Note, Reason, Rejected, ServedBy, Trail};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response};
 
 use crate::Code;
 use crate::code::GRPC_STATUS;
-use crate::render::GRPC_MESSAGE;
+use crate::render::{GRPC_MESSAGE, status};
 
 /// The header, and gRPC metadata, of an answer that is less than what was asked for: `true`.
 pub const DEGRADED_MODE_HEADER: HeaderName = HeaderName::from_static("x-degraded-mode");
@@ -39,13 +39,13 @@ pub(crate) fn annotate<B>(answer: &mut Response<B>, note: Note, is_grpc: bool) {
 /// Whether an answer says of itself that it is no full one: that of a chain further in, or of another service's.
 pub(crate) fn is_degraded<B>(answer: &Response<B>) -> bool {
     let by = answer.extensions().get::<ServedBy>();
-    let mode = answer.headers().get(DEGRADED_MODE_HEADER);
-    by.is_some_and(|by| by.degraded)
-        || mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"true"))
+    let modes = answer.headers().get_all(DEGRADED_MODE_HEADER);
+    let is_said = |mode: &HeaderValue| !mode.as_bytes().eq_ignore_ascii_case(b"false");
+    by.is_some_and(|by| by.degraded) || modes.iter().any(is_said)
 }
 
-/// Says that no level has answered, and why: a problem in JSON (RFC 9457). Never what a level answered.
-pub(crate) fn problem(trail: &Trail) -> Response<Bytes> {
+/// Says that no level has answered, or not in time, and why: a problem in JSON (RFC 9457). Never what a level answered.
+pub(crate) fn problem(trail: &Trail, over: Option<Rejected>) -> Response<Bytes> {
     let mut levels = String::new();
     for (number, tried) in trail.as_slice().iter().enumerate() {
         let comma = if number == 0 { "" } else { "," };
@@ -57,36 +57,54 @@ pub(crate) fn problem(trail: &Trail) -> Response<Bytes> {
             r#"{comma}{{"level":"{level}","reason":"{reason}","took_ms":{took}}}"#
         );
     }
-    let body = format!(
-        r#"{{"type":"about:blank","title":"Service Unavailable","status":503,"reason":"unavailable","levels":[{levels}]}}"#
+    let reason = reason(over);
+    let status = status(reason);
+    let (title, code) = (
+        status.canonical_reason().unwrap_or_default(),
+        status.as_u16(),
     );
-    let mut response = Response::new(body.into());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let reason = reason.as_str();
+    let body = format!(
+        r#"{{"type":"about:blank","title":"{title}","status":{code},"reason":"{reason}","levels":[{levels}]}}"#
+    );
+    let mut response = refused(body.into(), over);
+    *response.status_mut() = status;
     let json = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }
 
 /// The same as a gRPC status, in a head without a body.
-pub(crate) fn status(trail: &Trail) -> Response<Bytes> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, Code::Unavailable.into());
+pub(crate) fn grpc_status(trail: &Trail, over: Option<Rejected>) -> Response<Bytes> {
     let mut message = String::from("no level has answered");
+    if over.is_some() {
+        message.push_str(" in time");
+    }
     for (number, tried) in trail.as_slice().iter().enumerate() {
         let comma = if number == 0 { ": " } else { ", " };
-        let _ = write!(
-            message,
-            "{comma}{} {}",
-            tried.level(),
-            tried.outcome().as_str()
-        );
+        let (level, reason) = (tried.level(), tried.outcome().as_str());
+        let _ = write!(message, "{comma}{level} {reason}");
     }
+    let mut response = refused(Bytes::new(), over);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, Code::from(reason(over)).into());
     // Letters, hyphens, colons, commas and spaces: percent-encoded as they are.
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    let mut response = Response::new(Bytes::new());
-    *response.headers_mut() = headers;
+    response
+}
+
+fn reason(over: Option<Rejected>) -> Reason {
+    over.map_or(Reason::Unavailable, |over| over.reason())
+}
+
+/// An answer in the place of a refusal, which it carries, so that whatever stands further out knows it as ours.
+fn refused(body: Bytes, over: Option<Rejected>) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    if let Some(over) = over {
+        response.extensions_mut().insert(over);
+    }
     response
 }

@@ -4,18 +4,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use buttress_core::Keeper;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::code::GRPC_STATUS;
-use crate::kept_answer::{self, KeptAnswer, may_be_kept};
+use crate::kept_answer::KeptAnswer;
 use crate::replayed::BoxError;
-use crate::tracked::promised;
+use crate::ridden::Ridden;
+use crate::tee::Tee;
 
 pin_project! {
     /// The body of an answer of a fallback chain: that of the primary (`B`), of a level below it (`L`), or one that was kept or made here.
+    ///
+    /// That of a level holds what its call has taken until it has ended, or is dropped.
     ///
     /// Where the answer is to be kept it is copied while it goes by, up to 256 KiB, and handed on with its last frame. A body that fails,
     /// is cut short, is dropped before, or is longer than that is not kept.
@@ -30,20 +32,9 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<B, L> {
         First { #[pin] body: B },
-        Lower { #[pin] body: L },
+        Lower { #[pin] body: Ridden<L> },
         Made { bytes: Bytes, trailers: Option<HeaderMap> },
     }
-}
-
-/// What is kept while it goes by.
-struct Tee {
-    kept: KeptAnswer,
-    body: BytesMut,
-    /// How many bytes there will be, if that is known.
-    promised: Option<u64>,
-    keeper: Keeper<KeptAnswer>,
-    /// Whether the trailers must say that all went well.
-    is_grpc: bool,
 }
 
 impl<B, L> FallbackBody<B, L> {
@@ -51,7 +42,7 @@ impl<B, L> FallbackBody<B, L> {
         Self::of(Kind::First { body })
     }
 
-    pub(crate) const fn lower(body: L) -> Self {
+    pub(crate) const fn lower(body: Ridden<L>) -> Self {
         Self::of(Kind::Lower { body })
     }
 
@@ -75,60 +66,14 @@ where
         keeper: Keeper<KeptAnswer>,
         is_grpc: bool,
     ) -> Response<Self> {
-        let promised = if is_grpc { None } else { promised(&answer) };
-        let is_short = answer.body().size_hint().lower() <= kept_answer::MOST as u64
-            && promised.is_none_or(|bytes| bytes <= kept_answer::MOST as u64);
-        if !may_be_kept(&answer) || !is_short {
-            return answer;
-        }
-        let tee = Tee {
-            kept: KeptAnswer::head_of(&answer),
-            body: BytesMut::new(),
-            promised,
-            keeper,
-            is_grpc,
-        };
-        if answer.body().is_end_stream() {
-            tee.end();
-        } else {
-            answer.body_mut().tee = Some(tee);
+        if let Some(tee) = Tee::begin(&answer, keeper, is_grpc) {
+            if answer.body().is_end_stream() {
+                tee.end();
+            } else {
+                answer.body_mut().tee = Some(tee);
+            }
         }
         answer
-    }
-}
-
-impl Tee {
-    /// Takes in a frame; false when the answer is not to be kept any more.
-    fn saw(&mut self, frame: &Frame<Bytes>) -> bool {
-        if let Some(data) = frame.data_ref() {
-            if self.body.len() + data.len() > kept_answer::MOST {
-                return false;
-            }
-            self.body.extend_from_slice(data);
-        } else if let Some(trailers) = frame.trailers_ref() {
-            self.kept.trailers = Some(trailers.clone());
-        }
-        true
-    }
-
-    /// Whether all that was promised has gone by.
-    fn is_all(&self) -> bool {
-        self.promised == Some(self.body.len() as u64)
-    }
-
-    /// The last frame has gone by.
-    fn end(mut self) {
-        let is_whole = self.promised.is_none() || self.is_all();
-        let is_well = || {
-            let trailers = self.kept.trailers.as_ref();
-            let status = trailers.unwrap_or(&self.kept.headers).get(GRPC_STATUS);
-            status.is_some_and(|status| status.as_bytes() == b"0")
-        };
-        if is_whole && (!self.is_grpc || is_well()) {
-            self.kept.body = mem::take(&mut self.body).freeze();
-            let bytes = self.kept.bytes();
-            self.keeper.keep(self.kept, bytes);
-        }
     }
 }
 
@@ -191,20 +136,8 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
         let frame = ready!(this.kind.as_mut().poll(cx));
-        if let Some(mut tee) = this.tee.take() {
-            match &frame {
-                None => tee.end(),
-                Some(Ok(frame)) if tee.saw(frame) => {
-                    // Whoever reads may not come back for the end.
-                    if this.kind.is_end_stream() || tee.is_all() {
-                        tee.end();
-                    } else {
-                        *this.tee = Some(tee);
-                    }
-                }
-                // A failure, or too much.
-                Some(_) => {}
-            }
+        if let Some(tee) = this.tee.take() {
+            *this.tee = tee.saw(frame.as_ref(), || this.kind.is_end_stream());
         }
         Poll::Ready(frame)
     }

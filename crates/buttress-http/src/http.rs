@@ -1,13 +1,14 @@
 use std::marker::PhantomData;
 
 use buttress_core::{
-    Adopt, Again, Classify, Completion, Deadline, Mark, Phases, Priority, Reclassify, Recover,
-    Rejected, Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle, Sharing,
-    Verdict, Watch,
+    Adopt, Again, Asking, Classify, Completion, Deadline, Mark, Phases, Priority, Reclassify,
+    Recover, Rejected, Repeatable, Replay, ReplayMemory, RequestContext, ResponseContext, Settle,
+    Sharing, Verdict, Watch,
 };
 use http::{Method, Request, Response};
 use http_body::Body;
 
+use crate::caching;
 use crate::context::{self, sends_again};
 use crate::degraded;
 use crate::replayed::BoxError;
@@ -245,6 +246,10 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
         }
     }
 
+    fn asking(&self, request: &Request<B>) -> Asking {
+        caching::asking(request.headers())
+    }
+
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {
         context::stamp(request, mark);
         if let Mark::Deadline {
@@ -269,40 +274,4 @@ impl<C, M, B> Repeatable<Request<B>> for Http<C, M> {
 sends_again!(Http);
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::Grpc;
-
-    fn check(protocol: &impl RequestContext<Request<()>>) {
-        let mut request = Request::new(());
-        assert_eq!(protocol.deadline(&request), None);
-        assert_eq!(protocol.priority(&request), None);
-
-        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_secs(1));
-        request.extensions_mut().insert(deadline);
-        request.extensions_mut().insert(Priority::Critical);
-        assert_eq!(protocol.deadline(&request), Some(deadline));
-        assert_eq!(protocol.priority(&request), Some(Priority::Critical));
-
-        protocol.stamp(&mut request, Mark::Probe);
-        assert_eq!(request.extensions().get(), Some(&Mark::Probe));
-    }
-
-    #[test]
-    fn the_context_of_a_request_stands_in_its_extensions() {
-        check(&Http::new());
-        check(&Grpc::new().until_headers());
-    }
-
-    #[test]
-    fn no_header_says_anything() {
-        let request = Request::builder()
-            .header("priority", "critical")
-            .header("grpc-timeout", "1S");
-        let request = request.body(()).unwrap();
-        assert_eq!(Http::new().priority(&request), None);
-        assert_eq!(Grpc::new().deadline(&request), None);
-    }
-}
+mod tests;

@@ -1,14 +1,18 @@
 use std::fmt;
 
+use buttress_core::Asking;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, HeaderName, SET_COOKIE, TRANSFER_ENCODING, UPGRADE, VARY,
+    AGE, CONNECTION, HeaderName, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE, VARY,
 };
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
-/// An answer as a cache keeps it: its head, its whole body, and its trailers.
+use crate::caching::names;
+use crate::degraded::{DEGRADED_LEVEL_HEADER, DEGRADED_MODE_HEADER};
+
+/// An answer as a cache keeps it: its head, its whole body, its trailers, and what of its request it varies with.
 ///
-/// At most 256 KiB of a body are kept.
+/// At most 256 KiB of a body are kept. All of it is a copy, so that nothing small holds on to something large.
 #[derive(Clone)]
 pub struct KeptAnswer {
     pub(crate) status: StatusCode,
@@ -16,46 +20,66 @@ pub struct KeptAnswer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
+    /// The headers of the request that `Vary` names, as they were.
+    varies: Vec<(HeaderName, Vec<HeaderValue>)>,
 }
 
 /// The most that is kept of a body.
 pub(crate) const MOST: usize = 256 * 1024;
 
 /// What belongs to one connection and not to the answer (RFC 9110, 7.6.1), and what is said anew.
-const NOT_KEPT: [HeaderName; 6] = [
+const NOT_KEPT: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authentication-info"),
+    PROXY_AUTHENTICATE,
     TRANSFER_ENCODING,
     UPGRADE,
-    http::header::AGE,
+    AGE,
+    DEGRADED_MODE_HEADER,
+    DEGRADED_LEVEL_HEADER,
 ];
 
 impl KeptAnswer {
-    /// The head of this answer, without its body.
-    pub(crate) fn head_of<B>(response: &Response<B>) -> Self {
-        let mut headers = response.headers().clone();
-        for name in &NOT_KEPT {
-            headers.remove(name);
-        }
+    /// The head of this answer to this request, without its body.
+    pub(crate) fn head_of<B>(response: &Response<B>, asking: &Asking) -> Self {
+        let headers = response.headers();
+        let mut not_kept = names(headers, &CONNECTION);
+        not_kept.extend(NOT_KEPT);
         Self {
             status: response.status(),
             version: response.version(),
-            headers,
+            headers: copy(headers, |name| !not_kept.contains(name)),
             body: Bytes::new(),
             trailers: None,
+            varies: variant(names(headers, &VARY), asking),
         }
     }
 
-    /// How many bytes it takes, names and values of headers included.
+    /// Keeps the trailers, too.
+    pub(crate) fn end(&mut self, trailers: &HeaderMap) {
+        self.trailers = Some(copy(trailers, |_| true));
+    }
+
+    /// Whether this request would have been answered so, as far as the answer says what it varies with.
+    pub(crate) fn fits(&self, asking: &Asking) -> bool {
+        let request = headers_of(asking);
+        self.varies.iter().all(|(name, values)| {
+            let asked = request
+                .into_iter()
+                .flat_map(|headers| headers.get_all(name));
+            asked.eq(values)
+        })
+    }
+
+    /// How many bytes it takes, names and values of headers and the room for them included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let of = |map: &HeaderMap| -> usize {
-            map.iter()
-                .map(|(name, value)| name.as_str().len() + value.len() + 32)
-                .sum()
-        };
-        self.body.len() + of(&self.headers) + self.trailers.as_ref().map_or(0, of)
+        let trailers = self.trailers.as_ref().map_or(0, size);
+        let varies = self.varies.iter().flat_map(|(_, values)| values);
+        let varies: usize = varies.map(|value| value.len() + OF_ONE).sum();
+        size_of::<Self>() + self.body.len() + size(&self.headers) + trailers + varies
     }
 
     /// Its status.
@@ -77,6 +101,53 @@ impl KeptAnswer {
     }
 }
 
+/// What a header takes beside its bytes: its place in the map, and what counts the references to its name and its value.
+const OF_ONE: usize = size_of::<HeaderName>() + size_of::<HeaderValue>() + 64;
+
+fn size(map: &HeaderMap) -> usize {
+    let of_one = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    map.capacity() * OF_ONE + map.iter().map(of_one).sum::<usize>()
+}
+
+/// A copy that shares no memory with what may be the buffer of a connection.
+fn copy(headers: &HeaderMap, keeps: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let mut copied = HeaderMap::with_capacity(headers.keys_len());
+    for (name, value) in headers.iter().filter(|(name, _)| keeps(name)) {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        // Neither fails: both were there, and so was the room for them.
+        if let (Ok(name), Some(value)) = (name, copy_value(value)) {
+            let _ = copied.try_append(name, value);
+        }
+    }
+    copied
+}
+
+fn copy_value(value: &HeaderValue) -> Option<HeaderValue> {
+    let mut copied = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+    copied.set_sensitive(value.is_sensitive());
+    Some(copied)
+}
+
+fn variant(names: Vec<HeaderName>, asking: &Asking) -> Vec<(HeaderName, Vec<HeaderValue>)> {
+    let request = headers_of(asking);
+    let values = |name: &HeaderName| {
+        let asked = request
+            .into_iter()
+            .flat_map(|headers| headers.get_all(name));
+        asked.filter_map(copy_value).collect()
+    };
+    let with_values = |name| {
+        let values = values(&name);
+        (name, values)
+    };
+    names.into_iter().map(with_values).collect()
+}
+
+/// The headers of the request, as the protocol has put them there.
+fn headers_of(asking: &Asking) -> Option<&HeaderMap> {
+    asking.variant.as_deref()?.downcast_ref()
+}
+
 impl fmt::Debug for KeptAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptAnswer")
@@ -86,25 +157,5 @@ impl fmt::Debug for KeptAnswer {
     }
 }
 
-/// Whether an answer may be given to somebody else.
-pub(crate) fn may_be_kept<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    response.status().is_success()
-        && response.status() != StatusCode::PARTIAL_CONTENT
-        && !headers.contains_key(SET_COOKIE)
-        && !says(headers, &CACHE_CONTROL, &["no-store", "private"])
-        && !says(headers, &VARY, &["*"])
-}
-
-/// Whether one of these words stands in a header that lists some; a word may have an argument. What cannot be read says anything.
-fn says(headers: &HeaderMap, name: &HeaderName, words: &[&str]) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let Ok(value) = value.to_str() else {
-            return true;
-        };
-        value.split(',').any(|item| {
-            let word = item.split('=').next().unwrap_or_default().trim();
-            words.iter().any(|of| word.eq_ignore_ascii_case(of))
-        })
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,23 @@
 
 use std::convert::Infallible;
 
-use buttress_core::{Annotate, Cached, Keeper, Levels, Note, Trail, Uncached};
+use buttress_core::{
+    Annotate, Asking, Cached, Keeper, Levels, Note, Rejected, Settle, Trail, Uncached, Verdict,
+};
 use http::Response;
 use http_body::Body;
 
 use crate::degraded;
 use crate::replayed::BoxError;
+use crate::ridden::{ride, unridden};
 use crate::side::Side;
-use crate::{FallbackBody, Grpc, Http, KeptAnswer};
+use crate::{FallbackBody, Grpc, Http, KeptAnswer, Until};
 
 macro_rules! has_levels {
     ($protocol:ident, $is_grpc:literal, $exhausted:path) => {
-        /// Each level may have a body of its own. On a server, inside of `respond`, a chain that no level of has answered says so
+        /// Each level may have a body of its own, which holds what its call has taken: the level's slot, and permits of its gates. On a server, inside of `respond`, a chain that no level of has answered says so
         /// itself; elsewhere the primary's failure goes to the caller.
-        impl<C, M, B, L> Levels<Response<B>, Response<L>, Uncached> for $protocol<C, M>
+        impl<C, M: Until, B, L> Levels<Response<B>, Response<L>, Uncached> for $protocol<C, M>
         where
             B: Body<Error: Into<BoxError>>,
             L: Body<Error: Into<BoxError>>,
@@ -27,7 +30,23 @@ macro_rules! has_levels {
             }
 
             fn lower(&self, answer: Response<L>) -> Self::Output {
-                answer.map(FallbackBody::lower)
+                answer.map(|body| FallbackBody::lower(unridden(body)))
+            }
+
+            fn lower_holding<H>(
+                &self,
+                answer: Response<L>,
+                holds: H,
+                verdict: Verdict,
+            ) -> Self::Output
+            where
+                H: Settle + Send + Sync + 'static,
+            {
+                if M::RIDES {
+                    return ride(answer, holds, verdict, $is_grpc).map(FallbackBody::lower);
+                }
+                holds.settle(verdict);
+                Levels::<Response<B>, Response<L>, Uncached>::lower(self, answer)
             }
 
             fn restore(&self, kept: Infallible) -> Self::Output {
@@ -38,14 +57,15 @@ macro_rules! has_levels {
                 answer
             }
 
-            fn exhausted(&self, trail: &Trail) -> Option<Self::Output> {
-                (self.side == Side::Server)
-                    .then(|| $exhausted(trail).map(|bytes| FallbackBody::made(bytes, None)))
+            fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
+                let made = |bytes| FallbackBody::made(bytes, None);
+                (self.side == Side::Server).then(|| $exhausted(trail, over).map(made))
             }
         }
 
         /// The same with caches, for which an answer is copied while it goes by.
-        impl<C, M, B, L> Levels<Response<B>, Response<L>, Cached<KeptAnswer>> for $protocol<C, M>
+        impl<C, M: Until, B, L> Levels<Response<B>, Response<L>, Cached<KeptAnswer>>
+            for $protocol<C, M>
         where
             B: Body<Error: Into<BoxError>>,
             L: Body<Error: Into<BoxError>>,
@@ -57,20 +77,40 @@ macro_rules! has_levels {
             }
 
             fn lower(&self, answer: Response<L>) -> Self::Output {
-                answer.map(FallbackBody::lower)
+                answer.map(|body| FallbackBody::lower(unridden(body)))
+            }
+
+            fn lower_holding<H>(
+                &self,
+                answer: Response<L>,
+                holds: H,
+                verdict: Verdict,
+            ) -> Self::Output
+            where
+                H: Settle + Send + Sync + 'static,
+            {
+                if M::RIDES {
+                    return ride(answer, holds, verdict, $is_grpc).map(FallbackBody::lower);
+                }
+                holds.settle(verdict);
+                Levels::<Response<B>, Response<L>, Cached<KeptAnswer>>::lower(self, answer)
             }
 
             fn restore(&self, kept: KeptAnswer) -> Self::Output {
                 kept.restore()
             }
 
+            fn fits(&self, kept: &KeptAnswer, asking: &Asking) -> bool {
+                kept.fits(asking)
+            }
+
             fn keep(&self, answer: Self::Output, keeper: Keeper<KeptAnswer>) -> Self::Output {
                 FallbackBody::keep(answer, keeper, $is_grpc)
             }
 
-            fn exhausted(&self, trail: &Trail) -> Option<Self::Output> {
-                (self.side == Side::Server)
-                    .then(|| $exhausted(trail).map(|bytes| FallbackBody::made(bytes, None)))
+            fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
+                let made = |bytes| FallbackBody::made(bytes, None);
+                (self.side == Side::Server).then(|| $exhausted(trail, over).map(made))
             }
         }
 
@@ -85,4 +125,4 @@ macro_rules! has_levels {
 }
 
 has_levels!(Http, false, degraded::problem);
-has_levels!(Grpc, true, degraded::status);
+has_levels!(Grpc, true, degraded::grpc_status);

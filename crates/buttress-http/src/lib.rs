@@ -6,6 +6,7 @@ mod answerable;
 mod arrival;
 mod by_grpc_status;
 mod by_status;
+mod caching;
 mod cidr;
 mod client_ip;
 mod client_key;
@@ -38,9 +39,11 @@ mod respond;
 mod respond_layer;
 mod retry_after;
 mod retry_info;
+mod ridden;
 mod send_as;
 mod service;
 mod side;
+mod tee;
 mod timed;
 mod timeout_header;
 mod tracked;
@@ -53,7 +56,7 @@ pub use crate::grpc::Grpc;
 pub use crate::http::Http;
 pub use crate::judge::{HeadDecides, Judge, TrailersDecide};
 pub use crate::tracked::Tracked;
-pub use crate::until::{Protocol, ToLastFrame, UntilHeaders};
+pub use crate::until::{Protocol, ToLastFrame, Until, UntilHeaders};
 
 // How long a call may take.
 pub use crate::timed::{Cut, CutByError, CutByTrailers, Timed};

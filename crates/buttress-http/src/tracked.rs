@@ -80,6 +80,19 @@ impl<B: Body, P: Settle, J: Judge> Tracked<B, P, J> {
 }
 
 impl<B, P: Settle, J: Judge> Tracked<B, P, J> {
+    /// A body that belongs to no call.
+    pub(crate) const fn free(inner: B, judge: J) -> Self {
+        let call = Call {
+            permit: None,
+            head: Verdict::Neutral,
+            outstanding: None,
+            deadline: None,
+            polled: false,
+            judge,
+        };
+        Self { inner, call }
+    }
+
     /// The body itself.
     pub const fn inner(&self) -> &B {
         &self.inner
@@ -145,18 +158,7 @@ impl<B: Body, P: Settle, J: Judge> Body for Tracked<B, P, J> {
 /// A body that belongs to no call; tonic's interceptors make one for an answer of their own.
 impl<B: Default, P: Settle, J: Judge + Default> Default for Tracked<B, P, J> {
     fn default() -> Self {
-        let call = Call {
-            permit: None,
-            head: Verdict::Neutral,
-            outstanding: None,
-            deadline: None,
-            polled: false,
-            judge: J::default(),
-        };
-        Self {
-            inner: B::default(),
-            call,
-        }
+        Self::free(B::default(), J::default())
     }
 }
 

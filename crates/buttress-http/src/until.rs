@@ -18,6 +18,20 @@ pub struct ToLastFrame;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UntilHeaders<C = ByResult>(C);
 
+/// When a call is over: [`ToLastFrame`] or [`UntilHeaders`].
+pub trait Until {
+    /// Whether what a call has taken rides on the body of its answer.
+    const RIDES: bool;
+}
+
+impl Until for ToLastFrame {
+    const RIDES: bool = true;
+}
+
+impl<C> Until for UntilHeaders<C> {
+    const RIDES: bool = false;
+}
+
 impl UntilHeaders {
     /// The marker, with no classifier chosen.
     #[must_use]

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_core::{Key, Sharing};
+use buttress_core::{Keep, Key, Sharing};
 use tokio::time::Instant;
 
-use super::shards::Shards;
+use super::locked::Locked;
 use super::store::Bounds;
 use super::{CacheLevel, First, Found, Look, Shelf, WithTenant, may_be_kept};
 use crate::gate::Slots;
@@ -26,9 +26,12 @@ pub trait DistributedCache<K, V>: Send + Sync + 'static {
     /// Looks for the answer to this key.
     fn get(&self, key: &K) -> Self::Get;
 
-    /// Takes in an answer, to be kept for so long. It must not wait: a client of a server hands it to a queue that is bounded, and
-    /// leaves it out where that is full.
-    fn put(&self, key: &K, value: V, bytes: usize, keep_for: Duration);
+    /// Takes in an answer, which is so old already, and is of no use once it is older than [`Keep::longest`]. A newer one stays. It must
+    /// not wait: a client of a server hands it to a queue that is bounded, and leaves it out where that is full.
+    fn put(&self, key: &K, value: V, keep: Keep);
+
+    /// Forgets what is kept for this key, unless it is younger than this. It must not wait, either.
+    fn forget(&self, key: &K, age: Duration);
 }
 
 /// A [`DistributedCache`] as a level of a chain.
@@ -106,7 +109,7 @@ impl<V, K, C> DistributedCacheLevel<V, K, C> {
     where
         K: Key<Req> + Send + Sync + 'static,
         C: DistributedCache<K::Key, V>,
-        V: Clone + Send + 'static,
+        V: Clone + Send + Sync + 'static,
     {
         Box::new(self)
     }
@@ -131,7 +134,7 @@ impl<Req, V, K, C> CacheLevel<Req, V> for DistributedCacheLevel<V, K, C>
 where
     K: Key<Req> + Send + Sync,
     C: DistributedCache<K::Key, V>,
-    V: Clone + Send + 'static,
+    V: Clone + Send + Sync + 'static,
 {
     fn shelf(&self, request: &Req, sharing: Sharing) -> Option<Arc<dyn Shelf<V>>> {
         if !may_be_kept(sharing, self.knows_tenants) {
@@ -155,19 +158,19 @@ where
 
 impl<K, C, V> Shelf<V> for Place<K, C>
 where
-    K: Send + Sync,
+    K: Send + Sync + 'static,
     C: DistributedCache<K, V>,
-    V: Send + 'static,
+    V: Send + Sync + 'static,
 {
     fn first(&self, _: Instant) -> First<V> {
         First::Ask
     }
 
-    fn look(&self, _: Instant) -> Look<V> {
-        let (get, stale) = (self.cache.get(&self.key), self.stale);
+    fn look(self: Arc<Self>, _: Instant) -> Look<V> {
+        // The cache is asked at the first poll: in the level's time, and with its slot.
         Look::Later(Box::pin(async move {
-            let found = get.await.map_err(drop)?;
-            let found = found.filter(|(_, age)| *age < stale || age.is_zero());
+            let found = self.cache.get(&self.key).await.map_err(drop)?;
+            let found = found.filter(|(_, age)| *age < self.stale || age.is_zero());
             Ok(found.map(|(value, age)| Found {
                 value,
                 age,
@@ -176,19 +179,30 @@ where
         }))
     }
 
-    fn keep(&self, value: V, bytes: usize, _: Instant) {
-        self.cache.put(&self.key, value, bytes, self.stale);
+    fn keep(&self, value: V, keep: Keep, asked: Instant, now: Instant) {
+        let since = now.saturating_duration_since(asked);
+        let keep = Keep {
+            age: keep.age.saturating_add(since),
+            longest: keep.longest.min(self.stale),
+            ..keep
+        };
+        self.cache.put(&self.key, value, keep);
+    }
+
+    fn forget(&self, asked: Instant, now: Instant) {
+        let since = now.saturating_duration_since(asked);
+        self.cache.forget(&self.key, since);
     }
 }
 
 /// A [`DistributedCache`] that is shared within one process: for tests, and for several chains that keep the same answers.
-pub struct InMemory<K, V>(Arc<Shards<K, V>>);
+pub struct InMemory<K, V>(Arc<Locked<K, V>>);
 
 impl<K: Clone + Eq + Hash, V: Clone> InMemory<K, V> {
     /// Keeps this many answers, and bytes of them, for this long at most.
     #[must_use]
     pub fn new(entries: usize, bytes: usize, longest: Duration) -> Self {
-        Self(Arc::new(Shards::new(Bounds {
+        Self(Arc::new(Locked::new(Bounds {
             entries,
             bytes,
             fresh: Duration::ZERO,
@@ -206,7 +220,7 @@ impl<K: Clone + Eq + Hash, V: Clone> InMemory<K, V> {
 impl<K, V> DistributedCache<K, V> for InMemory<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + 'static,
+    V: Clone + Send + Sync + 'static,
 {
     type Get = Ready<Result<Option<(V, Duration)>, Box<dyn Error + Send + Sync>>>;
 
@@ -215,8 +229,13 @@ where
         ready(Ok(found.map(|found| (found.value, found.age))))
     }
 
-    fn put(&self, key: &K, value: V, bytes: usize, _: Duration) {
-        self.0.put(key.clone(), value, bytes, Instant::now());
+    fn put(&self, key: &K, value: V, keep: Keep) {
+        let now = Instant::now();
+        self.0.put(key.clone(), value, keep, now, now);
+    }
+
+    fn forget(&self, key: &K, age: Duration) {
+        self.0.forget(key, Instant::now(), age);
     }
 }
 

@@ -1,13 +1,14 @@
 use std::fmt;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use buttress_core::{Key, Sharing};
+use buttress_core::{Keep, Key, Sharing};
 use tokio::time::Instant;
 
-use super::shards::Shards;
+use super::locked::Locked;
 use super::store::Bounds;
 use super::{CacheLevel, First, Look, Shelf, WithTenant, may_be_kept};
 
@@ -80,7 +81,8 @@ impl<V, K> LocalCache<V, K> {
         self
     }
 
-    /// Keeps this many bytes of answers: 64 MiB by default, as the protocol or [`weigh`](Self::weigh) counts them.
+    /// Keeps this many bytes of answers and their keys: 64 MiB by default, as the protocol or [`weigh`](Self::weigh) counts them. Of a
+    /// key those count that it is hashed by.
     pub const fn bytes(mut self, bytes: usize) -> Self {
         self.bounds.bytes = bytes;
         self
@@ -93,7 +95,8 @@ impl<V, K> LocalCache<V, K> {
     }
 
     /// Takes so young an answer for as good as one of the primary, which is not asked then; none by default, so the primary is always
-    /// asked first. Once it is older one caller asks for another, and those who come meanwhile get it, as long as it is not stale.
+    /// asked first. Its age counts from when it was asked for. Once it is older one caller asks for another, and those who come until the
+    /// primary has answered that one get it, as long as it is not stale.
     pub const fn fresh_for(mut self, age: Duration) -> Self {
         self.bounds.fresh = age;
         self
@@ -114,12 +117,12 @@ impl<V, K> LocalCache<V, K> {
     pub(crate) fn into_level<Req>(self) -> Box<dyn CacheLevel<Req, V>>
     where
         K: Key<Req> + Send + Sync + 'static,
-        V: Clone + Send + 'static,
+        V: Clone + Send + Sync + 'static,
         Req: 'static,
     {
         Box::new(Local {
             store: Arc::new(Kept {
-                shards: Shards::new(self.bounds),
+                answers: Locked::new(self.bounds),
                 weigh: self.weigh,
             }),
             key: self.key,
@@ -141,7 +144,7 @@ impl<V, K> fmt::Debug for LocalCache<V, K> {
 }
 
 struct Kept<K, V> {
-    shards: Shards<K, V>,
+    answers: Locked<K, V>,
     weigh: Option<Box<dyn Fn(&V) -> usize + Send + Sync>>,
 }
 
@@ -154,17 +157,17 @@ struct Local<Req, K: Key<Req>, V> {
     requests: PhantomData<fn(Req)>,
 }
 
-struct Place<K: Clone + Eq + std::hash::Hash, V: Clone> {
+struct Place<K: Eq + Hash, V: Clone> {
     store: Arc<Kept<K, V>>,
     key: K,
-    /// Whether this caller was sent for another answer.
-    is_sent: AtomicBool,
+    /// The number under which this caller was sent for another answer, or 0.
+    sent: AtomicU64,
 }
 
 impl<Req, K, V> CacheLevel<Req, V> for Local<Req, K, V>
 where
     K: Key<Req> + Send + Sync,
-    V: Clone + Send + 'static,
+    V: Clone + Send + Sync + 'static,
 {
     fn shelf(&self, request: &Req, sharing: Sharing) -> Option<Arc<dyn Shelf<V>>> {
         if !may_be_kept(sharing, self.knows_tenants) {
@@ -173,7 +176,7 @@ where
         Some(Arc::new(Place {
             store: Arc::clone(&self.store),
             key: self.key.key(request)?,
-            is_sent: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
         }))
     }
 
@@ -186,39 +189,54 @@ where
     }
 
     fn size(&self) -> (usize, usize) {
-        self.store.shards.size()
+        self.store.answers.size()
     }
 }
 
 impl<K, V> Shelf<V> for Place<K, V>
 where
-    K: Clone + Eq + std::hash::Hash + Send + Sync,
-    V: Clone + Send,
+    K: Clone + Eq + Hash + Send + Sync,
+    V: Clone + Send + Sync,
 {
     fn first(&self, now: Instant) -> First<V> {
-        let (first, is_sent) = self.store.shards.first(&self.key, now);
-        self.is_sent.store(is_sent, Ordering::Relaxed);
+        let (first, sent) = self.store.answers.first(&self.key, now);
+        self.sent.store(sent.unwrap_or_default(), Ordering::Relaxed);
         first
     }
 
-    fn look(&self, now: Instant) -> Look<V> {
-        Look::Now(self.store.shards.get(&self.key, now))
+    fn is_back(&self) {
+        self.come_back();
     }
 
-    fn keep(&self, value: V, bytes: usize, now: Instant) {
+    fn look(self: Arc<Self>, now: Instant) -> Look<V> {
+        Look::Now(self.store.answers.get(&self.key, now))
+    }
+
+    fn keep(&self, value: V, keep: Keep, asked: Instant, now: Instant) {
         let weigh = self.store.weigh.as_ref();
-        let bytes = weigh.map_or(bytes, |weigh| weigh(&value));
-        // What was kept before is replaced, and nobody is awaited for it.
-        self.is_sent.store(false, Ordering::Relaxed);
-        self.store.shards.put(self.key.clone(), value, bytes, now);
+        let bytes = weigh.map_or(keep.bytes, |weigh| weigh(&value));
+        let keep = Keep { bytes, ..keep };
+        let answers = &self.store.answers;
+        answers.put(self.key.clone(), value, keep, asked, now);
+    }
+
+    fn forget(&self, asked: Instant, _: Instant) {
+        self.store.answers.forget(&self.key, asked, Duration::ZERO);
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Place<K, V> {
+    fn come_back(&self) {
+        let number = self.sent.swap(0, Ordering::Relaxed);
+        if number != 0 {
+            self.store.answers.is_back(&self.key, number);
+        }
     }
 }
 
 /// Whoever was sent comes back, however the call ends.
-impl<K: Clone + Eq + std::hash::Hash, V: Clone> Drop for Place<K, V> {
+impl<K: Eq + Hash, V: Clone> Drop for Place<K, V> {
     fn drop(&mut self) {
-        if *self.is_sent.get_mut() {
-            self.store.shards.is_back(&self.key);
-        }
+        self.come_back();
     }
 }

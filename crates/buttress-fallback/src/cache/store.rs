@@ -1,12 +1,12 @@
-//! A bounded store of answers by key. No clock, no lock.
+//! A bounded store of answers. No clock, no lock, and nothing of a user's runs in it: keys are hashes, answers are counted references,
+//! and what goes is handed out to be dropped elsewhere.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
+use buttress_core::Keep;
 use tokio::time::Instant;
-
-use super::{First, Found};
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,126 +21,197 @@ pub(crate) struct Bounds {
 
 /// What is kept, the oldest of which makes room for the next.
 #[derive(Debug)]
-pub(crate) struct Store<K, V> {
+pub(crate) struct Store<T> {
     bounds: Bounds,
-    entries: HashMap<K, Entry<V>>,
+    slots: HashMap<u64, Slot<T>>,
     /// The keys in the order in which their answers came.
-    order: BTreeMap<u64, K>,
+    order: BTreeMap<u64, u64>,
     bytes: usize,
     number: u64,
 }
 
 #[derive(Debug)]
-struct Entry<V> {
-    value: V,
-    bytes: usize,
-    stored: Instant,
+struct Slot<T> {
+    answer: Arc<T>,
+    keep: Keep,
+    asked: Instant,
     number: u64,
-    /// Whether somebody has been sent for another.
-    is_awaited: bool,
+    /// Who has been sent for another.
+    sent: Option<u64>,
 }
 
-impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
+/// What was kept, as it is handed out.
+#[derive(Debug)]
+pub(crate) struct Held<T> {
+    pub(crate) answer: Arc<T>,
+    pub(crate) age: Duration,
+    pub(crate) fresh: bool,
+}
+
+/// What is kept for a caller who would ask the primary.
+#[derive(Debug)]
+pub(crate) enum Next<T> {
+    /// Nobody need be asked: it is fresh, or somebody has been sent already.
+    Serve(Held<T>),
+    /// It is to be asked for: this caller is sent, and nobody else is until it [is back](Store::is_back).
+    Send(u64),
+    /// Nothing is kept.
+    Ask,
+}
+
+/// What made room: dropped by whoever called, after its lock.
+pub(crate) type Gone<T> = Vec<Arc<T>>;
+
+/// Longer than any answer is kept, and short enough to be added up.
+const EVER: Duration = Duration::from_secs(1 << 31);
+
+impl<T> Slot<T> {
+    fn age(&self, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(self.asked);
+        since.saturating_add(self.keep.age)
+    }
+
+    /// Whether it was made later than an answer that was asked for then, and was so old.
+    fn is_newer(&self, asked: Instant, age: Duration) -> bool {
+        let age = age.min(EVER);
+        self.asked.checked_add(age) > asked.checked_add(self.keep.age)
+    }
+}
+
+impl<T> Store<T> {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            entries: HashMap::new(),
+            slots: HashMap::new(),
             order: BTreeMap::new(),
             bytes: 0,
             number: 0,
         }
     }
 
-    /// Keeps an answer, in the place of one that is there. One that is too large is not kept, nor is the one before: it is outdated.
-    pub(crate) fn put(&mut self, key: K, value: V, bytes: usize, now: Instant) {
-        self.remove(&key);
-        self.forget_outdated(now);
-        if bytes > self.bounds.bytes || self.bounds.entries == 0 {
-            return;
-        }
-        while self.entries.len() >= self.bounds.entries
-            || self
-                .bytes
-                .checked_add(bytes)
-                .is_none_or(|all| all > self.bounds.bytes)
-        {
-            if !self.forget_oldest() {
-                break;
-            }
-        }
-        self.number += 1;
-        self.bytes += bytes;
-        self.order.insert(self.number, key.clone());
-        let entry = Entry {
-            value,
-            bytes,
-            stored: now,
-            number: self.number,
-            is_awaited: false,
+    /// Keeps an answer that was asked for then, in the place of one that is there, unless that is newer. One that is too large is not
+    /// kept, nor is the one before: it is outdated.
+    pub(crate) fn put(
+        &mut self,
+        at: u64,
+        answer: Arc<T>,
+        keep: Keep,
+        asked: Instant,
+        now: Instant,
+    ) -> Gone<T> {
+        let keep = Keep {
+            age: keep.age.min(EVER),
+            ..keep
         };
-        self.entries.insert(key, entry);
+        let mut gone = Vec::new();
+        self.forget_outdated(now, &mut gone);
+        let is_newer = |slot: &Slot<T>| slot.is_newer(asked, keep.age);
+        if self.slots.get(&at).is_some_and(is_newer) {
+            gone.push(answer);
+            return gone;
+        }
+        // Whoever was sent is not back yet.
+        let sent = self.slots.get(&at).and_then(|slot| slot.sent);
+        gone.extend(self.remove(at));
+        if keep.bytes > self.bounds.bytes || self.bounds.entries == 0 {
+            gone.push(answer);
+            return gone;
+        }
+        self.make_room(keep.bytes, &mut gone);
+        let number = self.next_number();
+        self.bytes += keep.bytes;
+        self.order.insert(number, at);
+        let slot = Slot {
+            answer,
+            keep,
+            asked,
+            number,
+            sent,
+        };
+        self.slots.insert(at, slot);
+        gone
     }
 
-    /// What is kept for this key, unless it is too old.
-    pub(crate) fn get(&self, key: &K, now: Instant) -> Option<Found<V>> {
-        let entry = self.entries.get(key)?;
-        let age = now.saturating_duration_since(entry.stored);
-        (age < self.bounds.stale || age.is_zero()).then(|| Found {
-            value: entry.value.clone(),
+    /// What is kept there, unless it is too old.
+    pub(crate) fn get(&self, at: u64, now: Instant) -> Option<Held<T>> {
+        let slot = self.slots.get(&at)?;
+        let age = slot.age(now);
+        let longest = self.bounds.stale.min(slot.keep.longest);
+        (age < longest || age.is_zero()).then(|| Held {
+            answer: Arc::clone(&slot.answer),
             age,
-            fresh: age < self.bounds.fresh,
+            fresh: age < self.bounds.fresh.min(longest),
         })
     }
 
-    /// What is kept for this key, if nobody need be asked: it is fresh, or somebody has been sent already. `Ask(true)` sends this
-    /// caller, who says so when it is back.
-    pub(crate) fn first(&mut self, key: &K, now: Instant) -> (First<V>, bool) {
-        let Some(found) = self.get(key, now) else {
-            return (First::Ask, false);
+    /// What is kept there, or who is to ask for another.
+    pub(crate) fn first(&mut self, at: u64, now: Instant) -> Next<T> {
+        let Some(held) = self.get(at, now) else {
+            return Next::Ask;
         };
-        if found.fresh {
-            return (First::Serve(found), false);
+        if held.fresh {
+            return Next::Serve(held);
         }
-        match self.entries.get_mut(key) {
-            Some(entry) if !entry.is_awaited => {
-                entry.is_awaited = true;
-                (First::Ask, true)
+        let number = self.next_number();
+        match self.slots.get_mut(&at) {
+            Some(slot) if slot.sent.is_none() => {
+                slot.sent = Some(number);
+                Next::Send(number)
             }
-            _ => (First::Serve(found), false),
+            _ => Next::Serve(held),
         }
     }
 
-    /// Whoever was sent has come back with nothing.
-    pub(crate) fn is_back(&mut self, key: &K) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.is_awaited = false;
+    /// Whoever was sent under this number is back: another may be sent.
+    pub(crate) fn is_back(&mut self, at: u64, number: u64) {
+        if let Some(slot) = self.slots.get_mut(&at)
+            && slot.sent == Some(number)
+        {
+            slot.sent = None;
         }
+    }
+
+    /// Forgets what is kept there, unless it is newer than an answer that was asked for then, and was so old.
+    pub(crate) fn forget(&mut self, at: u64, asked: Instant, age: Duration) -> Option<Arc<T>> {
+        let slot = self.slots.get(&at)?;
+        (!slot.is_newer(asked, age)).then(|| self.remove(at))?
     }
 
     /// How many answers are kept, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
-        (self.entries.len(), self.bytes)
+        (self.slots.len(), self.bytes)
     }
 
-    fn remove(&mut self, key: &K) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.order.remove(&entry.number);
-            self.bytes -= entry.bytes;
+    const fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    fn remove(&mut self, at: u64) -> Option<Arc<T>> {
+        let slot = self.slots.remove(&at)?;
+        self.order.remove(&slot.number);
+        self.bytes -= slot.keep.bytes;
+        Some(slot.answer)
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.order.first_key_value().map(|(_, at)| *at)
+    }
+
+    fn make_room(&mut self, bytes: usize, gone: &mut Gone<T>) {
+        let most = self.bounds.bytes - bytes;
+        while self.slots.len() >= self.bounds.entries || self.bytes > most {
+            let Some(oldest) = self.oldest() else { break };
+            gone.extend(self.remove(oldest));
         }
     }
 
-    fn forget_oldest(&mut self) -> bool {
-        let oldest = self.order.first_key_value().map(|(_, key)| key.clone());
-        oldest.inspect(|key| self.remove(key)).is_some()
-    }
-
-    fn forget_outdated(&mut self, now: Instant) {
-        while let Some((_, key)) = self.order.first_key_value() {
-            let key = key.clone();
-            if self.get(&key, now).is_some() {
+    fn forget_outdated(&mut self, now: Instant, gone: &mut Gone<T>) {
+        while let Some(oldest) = self.oldest() {
+            if self.get(oldest, now).is_some() {
                 break;
             }
-            self.remove(&key);
+            gone.extend(self.remove(oldest));
         }
     }
 }

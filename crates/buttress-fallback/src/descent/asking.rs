@@ -1,6 +1,10 @@
 //! Asks one level.
 
-use buttress_core::{Keeping, Level, Levels, Outcome, Reason, Rejected, Replay, RequestContext};
+use std::sync::Arc;
+
+use buttress_core::{
+    Keeping, Level, Levels, Outcome, Reason, Rejected, Replay, RequestContext, failing_on_unwind,
+};
 use tokio::time::Instant;
 
 use super::{Descent, Running, Step, Taken, Work, tell};
@@ -41,9 +45,12 @@ impl<T, E> Descent<T, E> {
                     return None;
                 };
                 let taken = Permits::take(rung.slots.as_ref(), &rung.gates, &mut request);
-                let permits = self.admit(env, place, taken)?;
-                let work = Work::Call(call.call(self.told(env, request)));
-                Some(Step::Running(Running::new(place, work, permits)))
+                let mut permits = Some(self.admit(env, place, taken)?);
+                let request = self.told(env, request);
+                // A function may panic before it has made its future.
+                let call = failing_on_unwind(&mut permits, || call.call(request));
+                let running = Running::new(place, Work::Call(call), permits);
+                Some(Step::Running(running))
             }
         }
     }
@@ -62,9 +69,9 @@ impl<T, E> Descent<T, E> {
             self.fail(env, place, Outcome::Missing, None);
             return None;
         };
-        match shelf.look(Instant::now()) {
-            Look::Now(Some(found)) => Some(self.found(env, place, found)),
-            Look::Now(None) => {
+        match Arc::clone(shelf).look(Instant::now()) {
+            Look::Now(Some(found)) if env.fits::<T>(&found) => Some(self.found(env, place, found)),
+            Look::Now(_) => {
                 self.fail(env, place, Outcome::Missing, None);
                 None
             }
@@ -72,11 +79,8 @@ impl<T, E> Descent<T, E> {
                 // A cache is asked for a key: there is no request for a gate to see.
                 let taken = Permits::take::<()>(rung.slots.as_ref(), &[], &mut ());
                 let permits = self.admit(env, place, taken)?;
-                Some(Step::Running(Running::new(
-                    place,
-                    Work::Look(look),
-                    permits,
-                )))
+                let running = Running::new(place, Work::Look(look), Some(permits));
+                Some(Step::Running(running))
             }
         }
     }
@@ -94,7 +98,7 @@ impl<T, E> Descent<T, E> {
     {
         let level = env.rung(place).map_or(Level::LocalCache, |rung| rung.level);
         let by = self.by(level, place, Some((found.age, found.fresh)));
-        env.shared.served(place, self.now(), || by);
+        env.shared.served(place, Some(Instant::now()), || by);
         Step::Served(env.protocol.restore(found.value), by)
     }
 

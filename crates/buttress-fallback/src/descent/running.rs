@@ -3,9 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{Classify, Keeping, Level, Outcome, Settle, Verdict, failing_on_unwind};
+use buttress_core::{Classify, Keeping, Level, Outcome, Settle, Tried, Verdict, failing_on_unwind};
 use buttress_sync::Mutex;
 use buttress_timer::Timer;
+use tokio::time::Instant;
 
 use super::{Descent, Step, Taken, outcome, put_down};
 use crate::cache::Found;
@@ -33,11 +34,11 @@ enum Came<L, E, V> {
 }
 
 impl<L, E, V> Running<L, E, V> {
-    pub(super) fn new(place: u8, work: Work<L, E, V>, permits: Permits) -> Self {
+    pub(super) fn new(place: u8, work: Work<L, E, V>, permits: Option<Permits>) -> Self {
         Self {
             place,
             work: Mutex::new(work),
-            permits: Some(permits),
+            permits,
         }
     }
 
@@ -85,7 +86,7 @@ impl<T, E> Descent<T, E> {
                     ready!(timer.poll_until(times.due, cx));
                 }
                 if let Some(asked) = running.take() {
-                    asked.end(self.is_over().is_some());
+                    asked.end(self.why_over().is_some());
                 }
                 self.is_late(env, place);
                 Poll::Ready(None)
@@ -113,7 +114,9 @@ impl<T, E> Descent<T, E> {
         drop(work);
         let result = match came {
             Came::Call(result) => result,
-            Came::Look(Ok(Some(found))) => return Some(self.found(env, place, found)),
+            Came::Look(Ok(Some(found))) if env.fits::<T>(&found) => {
+                return Some(self.found(env, place, found));
+            }
             Came::Look(looked) => {
                 let outcome = looked.map_or(Outcome::Failed, |_| Outcome::Missing);
                 self.fail(env, place, outcome, None);
@@ -121,47 +124,85 @@ impl<T, E> Descent<T, E> {
             }
         };
         let verdict = Classify::<L, E>::classify(env.protocol, result.as_ref());
-        if let Some(permits) = permits {
-            permits.settle(verdict);
-        }
         let judged = env.judge(result.as_ref(), verdict);
-        if !judged.moves_on {
-            return Some(self.serve(env, place, &judged, result));
+        match result {
+            Ok(answer) if !judged.moves_on => {
+                Some(self.serve(env, place, verdict, answer, permits.unwrap_or_default()))
+            }
+            result => {
+                if let Some(permits) = permits {
+                    permits.settle(verdict);
+                }
+                self.failed(env, place, &judged, result, cx)
+            }
         }
-        let cause = put_down(env.protocol, result, cx);
-        self.fail(env, place, outcome(&judged), Some(cause));
-        None
     }
 
-    /// A level has answered, or failed in a way that is not moved on from.
-    fn serve<P, Req, L, K>(
-        &self,
+    /// A level has failed: in vain, or in a way that is not moved on from.
+    fn failed<P, Req, L, K>(
+        &mut self,
         env: &Env<'_, P, Req, L, E, K>,
         place: u8,
         judged: &Judged,
         result: Result<L, E>,
+        cx: &mut Context<'_>,
+    ) -> Taken<P::Output, L, E, K::Value>
+    where
+        P: Speaks<Req, T, L, E, K>,
+        K: Keeping,
+    {
+        match result {
+            Err(error) if !judged.moves_on => Some(self.answer(env, place, judged, error)),
+            result => {
+                let cause = put_down(env.protocol, result, cx);
+                self.fail(env, place, outcome(judged), Some(cause));
+                None
+            }
+        }
+    }
+
+    /// An error that is an answer: nobody else would have another.
+    fn answer<O, P, Req, L, K: Keeping>(
+        &self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        judged: &Judged,
+        error: E,
+    ) -> Step<O, L, E, K::Value> {
+        let level = env.rung(place).map_or(Level::Backup, |rung| rung.level);
+        if judged.verdict == Verdict::Success {
+            let by = || self.by(level, place, None);
+            env.shared.served(place, self.now(), by);
+        }
+        let took = self.times.map(|times| times.took(Instant::now()));
+        let took = took.unwrap_or_default();
+        Step::Failed(Tried::new(level, place, outcome(judged), took), error)
+    }
+
+    /// A level has answered. What it has taken is given back when the answer is over, which the protocol knows.
+    fn serve<P, Req, L, K>(
+        &self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        verdict: Verdict,
+        answer: L,
+        permits: Permits,
     ) -> Step<P::Output, L, E, K::Value>
     where
         P: Speaks<Req, T, L, E, K>,
         K: Keeping,
     {
+        env.are_back();
         let level = env.rung(place).map_or(Level::Backup, |rung| rung.level);
-        match result {
-            Err(error) => Step::Failed(place, outcome(judged), error),
-            Ok(answer) => {
-                let by = self.by(level, place, None);
-                let is_good = judged.verdict == Verdict::Success;
-                let now = self.now().filter(|_| is_good);
-                env.shared.served(place, now, || by);
-                let is_full = is_good && !env.protocol.is_degraded(&answer);
-                let answer = env.protocol.lower(answer);
-                let answer = if is_full {
-                    env.keep::<T>(level, answer)
-                } else {
-                    answer
-                };
-                Step::Served(answer, by)
-            }
+        let by = self.by(level, place, None);
+        let is_good = verdict == Verdict::Success;
+        let now = self.now().filter(|_| is_good);
+        env.shared.served(place, now, || by);
+        let is_full = is_good && !env.protocol.is_degraded(&answer);
+        let mut answer = env.protocol.lower_holding(answer, permits, verdict);
+        if is_full {
+            answer = env.keep::<T>(level, self.asked(), answer);
         }
+        Step::Served(answer, by)
     }
 }

@@ -3,11 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use buttress_core::{
-    Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, ServedBy, Trail, Verdict,
-};
+use buttress_core::{Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, Verdict};
 use buttress_timer::Timer;
 use tower_service::Service;
 
@@ -46,6 +43,19 @@ where
     E: Rejectable,
     K: Keeping,
 {
+    pub(crate) const fn new(
+        template: Arc<Template<S, Req, L, E, K, P, M>>,
+        kept: Option<Kept>,
+        cold: Option<Box<Cold<S, Req, K::Value>>>,
+    ) -> Self {
+        Self {
+            template,
+            kept,
+            descent: None,
+            cold,
+        }
+    }
+
     pub(crate) fn env(&self) -> Env<'_, P, Req, L, E, K> {
         env(&self.template, self.cold.as_deref())
     }
@@ -62,7 +72,7 @@ where
     Env {
         shared: &template.chain.0,
         protocol: &template.protocol,
-        shelves: cold.map_or(&[], |cold| &cold.shelves),
+        shelves: cold.and_then(|cold| cold.shelves.if_any()),
         refusal: E::rejection,
         is_layered: true,
     }
@@ -123,47 +133,6 @@ where
         Some((service, request))
     }
 
-    /// Answers with a value, where the primary has failed before anybody had to wait, and a value is what comes next. Otherwise
-    /// gives the result back.
-    #[inline]
-    pub(super) fn at_once(
-        &self,
-        result: Result<A, E>,
-        verdict: Verdict,
-    ) -> Result<Result<P::Output, E>, Result<A, E>>
-    where
-        M: MarkServed<P::Output>,
-    {
-        let shared = &*self.template.chain.0;
-        let (Err(error), None, None) = (&result, &self.descent, &self.cold) else {
-            return Err(result);
-        };
-        let Some((level, make)) = shared.value_next() else {
-            return Err(result);
-        };
-        let env = self.env();
-        let judged = env.judge::<A>(Err(error), verdict);
-        if !judged.moves_on {
-            return Err(result);
-        }
-        shared.show(Level::Primary, error);
-        let tried = shared.failed(0, outcome(&judged), Duration::ZERO);
-        let by = || {
-            let mut errors = Trail::new();
-            tried.into_iter().for_each(|tried| errors.push(tried));
-            ServedBy {
-                level,
-                place: 1,
-                degraded: true,
-                age: None,
-                errors,
-            }
-        };
-        shared.served(1, None, by);
-        let answer = env.note::<A>(env.protocol.lower(make()), by());
-        Ok(Ok(self.template.mark.mark(answer, &by())))
-    }
-
     /// Judges how the primary has ended, and takes it in.
     pub(super) fn judged<R>(&mut self, result: Result<A, E>) -> Option<Result<P::Output, E>>
     where
@@ -188,6 +157,8 @@ where
         self.descent();
         let env = env(&self.template, self.cold.as_deref());
         let descent = self.descent.as_mut()?;
+        // Whoever reads the body slowly holds up nobody.
+        env.are_back();
         let judged = env.judge(result.as_ref(), verdict);
         if judged.moves_on {
             if let Err(error) = &result {
@@ -197,18 +168,18 @@ where
             descent.first = Some(result);
             return None;
         }
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(error) => return Some(Err(error)),
-        };
         let is_good = verdict == Verdict::Success;
         if is_good {
             env.shared.primary_served();
         }
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => return Some(Err(error)),
+        };
         let is_full = is_good && !env.protocol.is_degraded(&answer);
         let mut answer = env.protocol.first(answer);
         if is_full {
-            answer = env.keep::<A>(Level::Primary, answer);
+            answer = env.keep::<A>(Level::Primary, descent.asked(), answer);
         }
         if !descent.trail.as_slice().is_empty() {
             answer = env.note::<A>(answer, descent.by_primary());
@@ -255,10 +226,7 @@ where
                     let answer = env.note::<A>(answer, by);
                     return Poll::Ready(Some(Ok(self.template.mark.mark(answer, &by))));
                 }
-                Step::Failed(place, outcome, error) => {
-                    descent.fail(&env, place, outcome, None);
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Step::Failed(_, error) => return Poll::Ready(Some(Err(error))),
                 Step::Primary => return Poll::Ready(None),
                 Step::Exhausted => return Poll::Ready(Some(exhausted(&env, descent))),
             }
@@ -279,7 +247,7 @@ where
 {
     env.shared.tell_exhausted(&descent.trail);
     let by = descent.by_primary();
-    if let Some(answer) = env.protocol.exhausted(&descent.trail) {
+    if let Some(answer) = env.protocol.exhausted(&descent.trail, descent.over()) {
         return Ok(env.note::<A>(answer, by));
     }
     match descent.first.take() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use buttress_core::{Level, Outcome, Verdict, by};
+use buttress_core::{Keep, Level, Outcome, Verdict, by};
 use buttress_fallback::{
     DistributedCache, DistributedCacheLevel, FallbackChain, InMemory, LocalCache, Source,
 };
@@ -169,14 +169,15 @@ async fn what_is_kept_is_bounded() {
         .local_cache(
             LocalCache::keyed(by_key)
                 .entries(50)
-                .bytes(30)
-                .weigh(|answer: &(u32, Option<u32>)| if answer.0 == 99 { 31 } else { 1 }),
+                // A key of four bytes counts as eight.
+                .bytes(30 * 9)
+                .weigh(|answer: &(u32, Option<u32>)| if answer.0 == 99 { 30 * 9 } else { 1 }),
         )
         .build();
     for key in 0..100 {
         chain.run(find(key)).await.unwrap();
         let cache = &chain.snapshot().levels[1];
-        assert!(cache.entries <= 30 && cache.bytes <= 30);
+        assert!(cache.entries <= 30 && cache.bytes <= 30 * 9);
     }
     told.to(Does::Fails);
     // The last is too large, the thirty before it are there.
@@ -208,7 +209,8 @@ async fn what_is_fresh_is_not_asked_for_and_one_is_sent_for_what_is_not() {
     let stack = chain.layer().layer(primary);
     let call = || stack.clone().oneshot(1);
     assert_eq!(call().await.unwrap(), 0);
-    sleep(9 * SECOND).await;
+    // It is as old as the question.
+    sleep(8 * SECOND).await;
     assert_eq!((call().await.unwrap(), calls.load(SeqCst)), (0, 1), "fresh");
     sleep(SECOND).await;
     // One asks, and the others need not wait for it.
@@ -288,7 +290,9 @@ impl DistributedCache<u32, Answer> for Broken {
         std::future::ready(Err("connection refused".into()))
     }
 
-    fn put(&self, _: &u32, _: Answer, _: usize, _: Duration) {}
+    fn put(&self, _: &u32, _: Answer, _: Keep) {}
+
+    fn forget(&self, _: &u32, _: Duration) {}
 }
 
 struct Hanging;
@@ -300,7 +304,9 @@ impl DistributedCache<u32, Answer> for Hanging {
         pending()
     }
 
-    fn put(&self, _: &u32, _: Answer, _: usize, _: Duration) {}
+    fn put(&self, _: &u32, _: Answer, _: Keep) {}
+
+    fn forget(&self, _: &u32, _: Duration) {}
 }
 
 // proves: FC-5
@@ -334,4 +340,117 @@ async fn a_cache_that_cannot_be_asked_is_passed_over_in_its_time() {
     assert_eq!(outcome(chain.run(1).await.unwrap()), "overloaded");
     sleep(SECOND).await;
     assert_eq!(outcome(first.await.unwrap()), "timed-out");
+}
+
+/// A cache that counts the looks that have begun.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicU32>);
+
+impl DistributedCache<u32, Answer> for Counting {
+    type Get = Pending<Result<Option<(Answer, Duration)>, Box<dyn Error + Send + Sync>>>;
+
+    fn get(&self, _: &u32) -> Self::Get {
+        self.0.fetch_add(1, SeqCst);
+        pending()
+    }
+
+    fn put(&self, _: &u32, _: Answer, _: Keep) {}
+
+    fn forget(&self, _: &u32, _: Duration) {}
+}
+
+// proves: FC-5
+#[tokio::test(start_paused = true)]
+async fn a_distributed_cache_is_not_asked_beyond_its_limit() {
+    let (calls, cache) = (Arc::default(), Counting::default());
+    let level_of = DistributedCacheLevel::keyed(cache.clone(), |key: &u32| Some(*key));
+    let chain = FallbackChain::builder("counting")
+        .primary(level::<u32>(0, Does::Fails, &calls))
+        .distributed_cache(level_of.limit(1))
+        .build();
+    let mut first = task::spawn(chain.run(1));
+    assert_pending!(first.poll());
+    assert_eq!(cache.0.load(SeqCst), 1);
+    let exhausted = chain.run(1).await.unwrap_err();
+    assert_eq!(exhausted.failed[1].tried.outcome().as_str(), "overloaded");
+    assert_eq!(cache.0.load(SeqCst), 1, "nothing was begun in vain");
+}
+
+// proves: FC-7
+#[tokio::test]
+async fn keys_count_too_and_large_caches_hold_what_they_are_said_to() {
+    let chain = FallbackChain::builder("keys")
+        .primary(Source::function(async |_: String| Ok::<_, Failure>(())))
+        .local_cache(LocalCache::keyed(|key: &String| Some(key.clone())).bytes(10_000))
+        .build();
+    for number in 0..100 {
+        chain.run(format!("{number:01000}")).await.unwrap();
+        assert!(chain.snapshot().levels[1].bytes <= 10_000);
+    }
+    assert_eq!(chain.snapshot().levels[1].entries, 9);
+
+    // One answer may be as large as all of the cache, however many entries that has room for.
+    let chain = FallbackChain::builder("large")
+        .primary(Source::function(async |bytes: u32| Ok::<_, Failure>(bytes)))
+        .local_cache(
+            LocalCache::keyed(|bytes: &u32| Some(*bytes))
+                .entries(2000)
+                .bytes(10_000)
+                .weigh(|bytes: &u32| *bytes as usize),
+        )
+        .build();
+    let size = || {
+        let cache = &chain.snapshot().levels[1];
+        (cache.entries, cache.bytes)
+    };
+    chain.run(9_992).await.unwrap();
+    assert_eq!(size(), (1, 10_000));
+    for small in 0..5000 {
+        chain.run(small % 2).await.unwrap();
+        assert!(size().1 <= 10_000 && size().0 <= 2000);
+    }
+}
+
+/// Panics when it is cloned or dropped while the cache is locked: it looks into the cache itself.
+#[derive(Default)]
+struct Nosy(Arc<std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>>);
+
+impl Nosy {
+    fn look(&self) {
+        if let Some(look) = self.0.get() {
+            look();
+        }
+    }
+}
+
+impl Clone for Nosy {
+    fn clone(&self) -> Self {
+        self.look();
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        self.look();
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_users_runs_while_the_cache_is_locked() {
+    let looks: Arc<std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>> = Arc::default();
+    let of = Arc::clone(&looks);
+    let chain = FallbackChain::builder("nosy")
+        .primary(Source::function(move |_: u32| {
+            let answer = Nosy(Arc::clone(&of));
+            std::future::ready(Ok::<_, Failure>(answer))
+        }))
+        .local_cache(LocalCache::keyed(|key: &u32| Some(*key)).entries(2))
+        .build();
+    let watched = chain.clone();
+    let look = move || assert!(watched.snapshot().levels[1].entries <= 2);
+    assert!(looks.set(Box::new(look)).is_ok());
+    for key in 0..5 {
+        drop(chain.run(key).await.unwrap());
+    }
 }

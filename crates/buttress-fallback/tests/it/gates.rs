@@ -157,3 +157,21 @@ async fn a_breaker_hears_of_a_level_that_took_too_long_and_of_one_that_panicked(
     let snapshot = breaker.snapshot();
     assert_eq!((snapshot.failure_count, snapshot.neutral_count), (2, 2));
 }
+
+// proves: A-1
+#[tokio::test]
+async fn a_function_that_panics_before_it_has_a_future_counts_as_a_failure() {
+    let breaker = CircuitBreaker::builder("replica").build();
+    let panics = |_: u32| -> std::future::Ready<Result<(), Failure>> { panic!("at once") };
+    let chain = FallbackChain::builder("panics")
+        .replica(Source::function(panics).limit(1).gate(breaker.clone()))
+        .build();
+    for failures in 1..=2 {
+        let mut call = task::spawn(chain.run(1));
+        let panicked = catch_unwind(AssertUnwindSafe(|| call.poll()));
+        assert!(panicked.is_err());
+        drop(call);
+        assert_eq!(breaker.snapshot().failure_count, failures);
+        assert_eq!(chain.snapshot().levels[1].active_calls, 0);
+    }
+}

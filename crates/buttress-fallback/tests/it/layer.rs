@@ -1,9 +1,10 @@
 //! The layer, and what it tells.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use buttress_core::{Condition, Inspect, Level, ServedBy, Value, WidenLayer};
+use buttress_core::{Condition, Error, Inspect, Level, ServedBy, Value, Verdict, WidenLayer, by};
 use buttress_fallback::{Event, FallbackChain, Source};
 use buttress_sync::Mutex;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
@@ -49,8 +50,16 @@ async fn a_plain_answer_is_marked_by_a_function() {
     assert_eq!(stack.oneshot(1).await.unwrap(), "primary 1");
 }
 
+/// Lets time go by until a chain says nothing of what was before.
+async fn later(chain: &impl Inspect) {
+    for _ in 0..2 {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        chain.condition();
+    }
+}
+
 // proves: FC-2
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 #[expect(clippy::too_many_lines, reason = "one call after the other")]
 async fn observers_and_facts_tell_what_became_of_every_call() {
     let fails = Arc::new(AtomicU32::new(0));
@@ -70,10 +79,15 @@ async fn observers_and_facts_tell_what_became_of_every_call() {
     assert!(heard.lock().is_empty());
     fails.store(1, SeqCst);
     call().await.unwrap();
+    // Reading the figures changes nothing.
+    assert_eq!(chain.snapshot().exhausted, 0);
     assert_eq!(chain.condition(), Condition::Degraded);
+    later(&chain).await;
     replica_fails.store(1, SeqCst);
     assert!(call().await.is_err());
+    assert!(!chain.facts().is_empty());
     assert_eq!(chain.condition(), Condition::Down);
+    later(&chain).await;
     fails.store(0, SeqCst);
     call().await.unwrap();
     assert_eq!(chain.condition(), Condition::Up);
@@ -145,4 +159,79 @@ async fn a_client_with_an_error_of_its_own_gets_room_from_below() {
         .layer(WidenLayer)
         .service(service_fn(async |_: u32| Err::<&str, _>(std::fmt::Error)));
     assert_eq!(stack.oneshot(1).await.unwrap(), "default");
+}
+
+// proves: FC-3
+#[tokio::test]
+async fn a_callers_error_is_an_answer_and_the_chain_none_the_worse() {
+    let verdict = |result: Result<&(), &Failure>| match result {
+        Ok(()) | Err(Error::Inner(_)) => Verdict::Success,
+        Err(_) => Verdict::Failure,
+    };
+    let chain = FallbackChain::builder("callers")
+        .primary(Source::function(async |_: u32| {
+            Err(Error::Inner(std::io::Error::other("no such order")))
+        }))
+        .default_value(())
+        .build();
+    let exhausted = chain.run_by(by(verdict), 1).await.unwrap_err();
+    assert!(exhausted.answered && exhausted.failed.len() == 1);
+    assert!(
+        exhausted
+            .to_string()
+            .starts_with("callers has answered with an error: primary")
+    );
+    let source = exhausted.source().unwrap().to_string();
+    assert_eq!(source, "no such order");
+    let snapshot = chain.snapshot();
+    let primary = &snapshot.levels[0];
+    assert_eq!(
+        (primary.served, primary.failed, snapshot.exhausted),
+        (1, 0, 0)
+    );
+    assert_eq!(chain.condition(), Condition::Up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_answer_of_a_level_is_known_with_and_without_its_time() {
+    let fails = Arc::new(AtomicU32::new(0));
+    let chain = FallbackChain::builder("last")
+        .primary(Source::function(async |_: u32| {
+            Ok::<_, Failure>(String::new())
+        }))
+        .build();
+    let second = std::time::Duration::from_secs(1);
+    let last = || chain.snapshot().levels[0].last_success;
+    // Its own primary's has a time, the service's below a layer has none.
+    chain.run(1).await.unwrap();
+    tokio::time::sleep(second).await;
+    assert_eq!(last(), Some(second));
+    let stack = chain.layer().layer(primary(&fails));
+    stack.oneshot(1).await.unwrap();
+    assert_eq!(last(), Some(std::time::Duration::ZERO));
+    tokio::time::sleep(second).await;
+    assert_eq!(last(), Some(second));
+}
+
+/// Not `Clone`.
+struct Upload(Option<u32>);
+
+// proves: FC-1
+#[tokio::test]
+async fn a_request_that_is_not_clone_is_cloned_by_a_function_as_far_as_it_can_be() {
+    let chain = FallbackChain::builder("uploads")
+        .replica(Source::function(async |upload: Upload| {
+            Ok::<_, Failure>(upload.0)
+        }))
+        .default_value(None)
+        .build();
+    let copy = |upload: &Upload| upload.0.map(|bytes| Upload(Some(bytes)));
+    let stack = chain.layer().clone_by(copy).layer(service_fn(|_: Upload| {
+        std::future::ready(Err::<Option<u32>, _>(down()))
+    }));
+    for (bytes, level) in [(Some(7), 1), (None, 2)] {
+        let answer = stack.clone().oneshot(Upload(bytes)).await.unwrap();
+        assert_eq!(answer, bytes);
+        assert_eq!(chain.snapshot().levels[level].served, 1);
+    }
 }

@@ -138,16 +138,18 @@ async fn every_row_runs_as_the_model_says() {
                 tried.assert_asked(place, &row);
                 tried.assert_counted(&errors, &row);
             }
-            (Expected::Error(place, mut errors), Err(exhausted)) => {
+            (Expected::Error(place, errors), Err(exhausted)) => {
                 tried.assert_asked(place, &row);
                 assert_eq!(exhausted.failed.len(), errors.len() + 1, "{row:?}");
-                errors.push(Outcome::Failed);
+                assert!(exhausted.answered, "{row:?}");
+                assert_eq!(tried.chain.snapshot().exhausted, 0, "{row:?}");
                 tried.assert_counted(&errors, &row);
             }
             (Expected::Exhausted(errors), Err(exhausted)) => {
                 tried.assert_asked(row.len(), &row);
                 let said = exhausted.failed.iter().map(|failed| failed.tried.outcome());
                 assert_eq!(said.collect::<Vec<_>>(), errors, "{row:?}");
+                assert!(!exhausted.answered, "{row:?}");
                 assert_eq!(tried.chain.snapshot().exhausted, 1);
                 tried.assert_counted(&errors, &row);
             }

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on says so"
 )]
 
@@ -13,8 +14,10 @@ mod axum_server;
 mod client;
 mod deadlines;
 mod hyper_server;
+mod kept;
 #[cfg(feature = "axum")]
 mod keys;
+mod levels;
 mod not_sent;
 mod quotas;
 mod respond;

@@ -11,50 +11,119 @@ const BOUNDS: Bounds = Bounds {
     stale: Duration::from_secs(5),
 };
 
-/// The naive model: what was put, the oldest first.
+/// What a call has put: when it was asked for, in seconds, how old it was then, and how old it may get.
+#[derive(Clone, Copy, Debug)]
+struct Put {
+    key: u64,
+    value: u32,
+    bytes: usize,
+    made: i64,
+    longest: i64,
+}
+
+/// The naive model: what was put, the oldest first. Times are seconds from the start.
 #[derive(Default)]
-struct Model(Vec<(u8, u32, usize, Instant)>);
+struct Model(Vec<Put>);
 
 impl Model {
-    fn put(&mut self, key: u8, value: u32, bytes: usize, now: Instant) {
-        self.0
-            .retain(|kept| kept.0 != key && now - kept.3 < BOUNDS.stale);
-        if bytes > BOUNDS.bytes {
+    fn is_live(put: &Put, now: i64) -> bool {
+        now - put.made < 5.min(put.longest) || now == put.made
+    }
+
+    fn put(&mut self, put: Put, now: i64) {
+        while self.0.first().is_some_and(|kept| !Self::is_live(kept, now)) {
+            self.0.remove(0);
+        }
+        if let Some(place) = self.0.iter().position(|kept| kept.key == put.key) {
+            if self.0[place].made > put.made {
+                return;
+            }
+            self.0.remove(place);
+        }
+        if put.bytes > BOUNDS.bytes {
             return;
         }
-        self.0.push((key, value, bytes, now));
-        let size =
-            |kept: &[(u8, u32, usize, Instant)]| kept.iter().map(|kept| kept.2).sum::<usize>();
-        while self.0.len() > BOUNDS.entries || size(&self.0) > BOUNDS.bytes {
+        self.0.push(put);
+        while self.0.len() > BOUNDS.entries || self.bytes() > BOUNDS.bytes {
             self.0.remove(0);
         }
     }
 
-    fn get(&self, key: u8, now: Instant) -> Option<(u32, bool)> {
-        let kept = self.0.iter().find(|kept| kept.0 == key)?;
-        let age = now - kept.3;
-        (age < BOUNDS.stale).then_some((kept.1, age < BOUNDS.fresh))
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|put| put.bytes).sum()
+    }
+
+    fn forget(&mut self, key: u64, made: i64) {
+        self.0.retain(|kept| kept.key != key || kept.made > made);
+    }
+
+    fn get(&self, key: u64, now: i64) -> Option<(u32, bool)> {
+        let kept = self.0.iter().find(|kept| kept.key == key)?;
+        let age = now - kept.made;
+        Self::is_live(kept, now).then_some((kept.value, age < 2.min(kept.longest)))
     }
 }
 
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.unsigned_abs())
+}
+
+fn keep(bytes: usize, age: i64, longest: i64) -> Keep {
+    Keep {
+        bytes,
+        age: seconds(age),
+        longest: seconds(longest),
+    }
+}
+
+type Step = (u64, usize, i64, (i64, i64, i64), u8);
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let times = (0_i64..4, 0_i64..3, 1_i64..9);
+    prop::collection::vec((0_u64..6, 0_usize..13, 0_i64..3, times, 0_u8..4), 1..80)
+}
+
 proptest! {
+    // proves: FC-7, FC-9
     #[test]
-    fn it_keeps_what_the_model_keeps(steps in prop::collection::vec((0_u8..6, 0_usize..13, 0_u32..3, any::<bool>()), 1..80)) {
+    fn it_keeps_what_the_model_keeps(steps in steps()) {
+        let start = Instant::now() + 10 * SECOND;
         let (mut store, mut model) = (Store::new(BOUNDS), Model::default());
-        let mut now = Instant::now();
-        for (number, (key, bytes, seconds, puts)) in (0_u32..).zip(steps) {
-            now += seconds * SECOND;
-            if puts {
-                store.put(key, number, bytes, now);
-                model.put(key, number, bytes, now);
-                let size = model.0.iter().fold((0, 0), |size, kept| (size.0 + 1, size.1 + kept.2));
-                prop_assert_eq!(store.size(), size);
+        let mut now = 10;
+        let at = |second: i64| start + seconds(second);
+        for (number, (key, bytes, later, (ago, age, longest), what)) in (0_u32..).zip(steps) {
+            now += later;
+            let asked = now - ago;
+            match what {
+                0 => {
+                    store.forget(key, at(asked), seconds(age));
+                    model.forget(key, asked - age);
+                }
+                1 => {}
+                _ => {
+                    store.put(key, Arc::new(number), keep(bytes, age, longest), at(asked), at(now));
+                    model.put(Put { key, value: number, bytes, made: asked - age, longest }, now);
+                }
             }
+            prop_assert_eq!(store.size(), (model.0.len(), model.bytes()));
             for key in 0..6 {
-                let found = store.get(&key, now).map(|found| (found.value, found.fresh));
-                prop_assert_eq!(found, model.get(key, now));
+                let held = store.get(key, at(now)).map(|held| (*held.answer, held.fresh));
+                prop_assert_eq!(held, model.get(key, now));
             }
         }
+    }
+}
+
+fn put(store: &mut Store<&'static str>, what: &'static str, asked: Instant, now: Instant) {
+    store.put(1, Arc::new(what), Keep::of(1), asked, now);
+}
+
+/// What is served, or whether this caller is sent.
+fn first(store: &mut Store<&'static str>, now: Instant) -> Result<&'static str, Option<u64>> {
+    match store.first(1, now) {
+        Next::Serve(held) => Ok(*held.answer),
+        Next::Send(number) => Err(Some(number)),
+        Next::Ask => Err(None),
     }
 }
 
@@ -62,29 +131,40 @@ proptest! {
 fn one_is_sent_for_what_is_not_fresh_any_more_and_the_others_get_it() {
     let start = Instant::now();
     let mut store = Store::new(BOUNDS);
-    assert_eq!(
-        store.first(&1, start),
-        (First::Ask, false),
-        "nothing is kept"
-    );
-    store.put(1, "a", 1, start);
-    let serves = |first: (First<&str>, bool)| matches!(first, (First::Serve(_), false));
-    assert!(serves(store.first(&1, start + SECOND)));
+    assert_eq!(first(&mut store, start), Err(None), "nothing is kept");
+    put(&mut store, "a", start, start);
+    assert_eq!(first(&mut store, start + SECOND), Ok("a"));
     let later = start + 3 * SECOND;
-    assert_eq!(store.first(&1, later), (First::Ask, true));
-    assert!(serves(store.first(&1, later)) && serves(store.first(&1, later)));
-    // It comes back with nothing: the next is sent.
-    store.is_back(&1);
-    assert_eq!(store.first(&1, later), (First::Ask, true));
-    // It comes back with another.
-    store.put(1, "b", 1, later);
-    assert!(serves(store.first(&1, later + SECOND)));
-    assert_eq!(store.first(&1, later + 3 * SECOND), (First::Ask, true));
+    let sent = first(&mut store, later).unwrap_err().unwrap();
     assert_eq!(
-        store.first(&1, later + 5 * SECOND),
-        (First::Ask, false),
-        "too old"
+        (first(&mut store, later), first(&mut store, later)),
+        (Ok("a"), Ok("a"))
     );
+    // It comes back: the next is sent.
+    store.is_back(1, sent);
+    let next = first(&mut store, later).unwrap_err().unwrap();
+    // What the first has left behind does not send a third.
+    store.is_back(1, sent);
+    assert_eq!(first(&mut store, later), Ok("a"));
+    put(&mut store, "b", later, later);
+    store.is_back(1, next);
+    assert_eq!(first(&mut store, later + SECOND), Ok("b"));
+    assert!(first(&mut store, later + 3 * SECOND).unwrap_err().is_some());
+    assert_eq!(first(&mut store, later + 5 * SECOND), Err(None), "too old");
+}
+
+// proves: FC-9
+#[test]
+fn an_older_answer_that_comes_later_does_not_replace_a_newer_one() {
+    let start = Instant::now();
+    let mut store = Store::new(BOUNDS);
+    put(&mut store, "newer", start + SECOND, start + SECOND);
+    put(&mut store, "older", start, start + SECOND);
+    assert_eq!(first(&mut store, start + SECOND), Ok("newer"));
+    // Nor does it take it away; one of the same time or later does.
+    assert_eq!(store.forget(1, start, Duration::ZERO), None);
+    assert!(store.forget(1, start + SECOND, Duration::ZERO).is_some());
+    assert_eq!(store.size(), (0, 0));
 }
 
 #[test]
@@ -96,7 +176,20 @@ fn a_store_without_room_keeps_nothing() {
             bytes,
             ..BOUNDS
         });
-        store.put(1, (), 1, now);
+        store.put(1, Arc::new(()), Keep::of(1), now, now);
         assert_eq!(store.size(), (0, 0));
     }
+}
+
+#[test]
+fn any_age_is_safe() {
+    let now = Instant::now();
+    let mut store = Store::new(BOUNDS);
+    for age in [Duration::MAX, Duration::ZERO, Duration::MAX] {
+        let keep = Keep { age, ..Keep::of(1) };
+        store.put(1, Arc::new(()), keep, now, now);
+    }
+    assert!(store.get(1, now).is_some_and(|held| held.age.is_zero()));
+    store.forget(1, now, Duration::MAX);
+    assert_eq!(store.size().0, 1);
 }

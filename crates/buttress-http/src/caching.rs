@@ -1,0 +1,137 @@
+//! What HTTP says of answers that are kept (RFC 9111, 5861): who asks for what, and what may be kept, for how long, and is outdated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_core::Asking;
+use http::header::{AGE, CACHE_CONTROL, HeaderName, PRAGMA, SET_COOKIE, VARY};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::retry_after::whole_number;
+
+/// What a request says. Its headers are kept, for an answer that varies with them.
+///
+/// `no-store` keeps the answer to it from being kept. `no-cache`, and a limit of the age, let the primary be asked first; where that
+/// fails what was kept is still better than nothing, which is all that these promise (RFC 9111, 5.2.1.4 "prefers").
+pub(crate) fn asking(headers: &HeaderMap) -> Asking {
+    let says = |words: &[&str]| says(headers, &CACHE_CONTROL, words);
+    let is_old_style =
+        !headers.contains_key(CACHE_CONTROL) && self::says(headers, &PRAGMA, &["no-cache"]);
+    Asking {
+        keeps: !says(&["no-store"]),
+        takes_kept: !is_old_style && !says(&["no-cache", "no-store", "max-age", "min-fresh"]),
+        variant: Some(Arc::new(headers.clone())),
+    }
+}
+
+/// What becomes of a good answer, and of the one that was kept before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is kept, and may get so old.
+    Keep { age: Duration, longest: Duration },
+    /// It is not kept, and the one before is outdated.
+    Forget,
+    /// It is not kept, and says nothing of the one before.
+    Leave,
+}
+
+impl Fate {
+    pub(crate) fn of<B>(answer: &Response<B>) -> Self {
+        let headers = answer.headers();
+        let status = answer.status();
+        if !status.is_success() || status == StatusCode::PARTIAL_CONTENT {
+            return if supersedes(status) {
+                Self::Forget
+            } else {
+                Self::Leave
+            };
+        }
+        let is_own = headers.contains_key(SET_COOKIE)
+            || says(
+                headers,
+                &CACHE_CONTROL,
+                &["no-store", "private", "no-cache"],
+            )
+            || says(headers, &VARY, &["*"]);
+        let age = seconds(headers.get(AGE).and_then(|age| age.to_str().ok()));
+        let age = age.unwrap_or_default();
+        match longest(headers) {
+            longest if !is_own && age < longest => Self::Keep { age, longest },
+            _ => Self::Forget,
+        }
+    }
+}
+
+/// Whether an answer without a good one's status says that the good one before is outdated: it has moved, is gone, or is not for
+/// everybody any more. One to a part of it, to a condition, or to a bad question says nothing.
+fn supersedes(status: StatusCode) -> bool {
+    match status {
+        StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT => false,
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::GONE
+        | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => true,
+        status => status.is_redirection(),
+    }
+}
+
+/// How old an answer may get, where it must not be given once it is stale, or says for how long it may.
+fn longest(headers: &HeaderMap) -> Duration {
+    let argument = |word| seconds(argument(headers, word));
+    let shared = argument("s-maxage");
+    let fresh = shared.or_else(|| argument("max-age")).unwrap_or_default();
+    if says(
+        headers,
+        &CACHE_CONTROL,
+        &["must-revalidate", "proxy-revalidate"],
+    ) {
+        return fresh;
+    }
+    match argument("stale-if-error") {
+        Some(stale) => fresh.saturating_add(stale),
+        None => shared.unwrap_or(Duration::MAX),
+    }
+}
+
+fn seconds(text: Option<&str>) -> Option<Duration> {
+    let text = text?.trim().trim_matches('"');
+    whole_number(text).map(Duration::from_secs)
+}
+
+/// The argument of a directive.
+fn argument<'a>(headers: &'a HeaderMap, word: &str) -> Option<&'a str> {
+    let values = headers.get_all(CACHE_CONTROL).iter();
+    let items = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    items
+        .filter_map(|item| item.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case(word))
+        .map(|(_, argument)| argument)
+}
+
+/// Whether one of these words stands in a header that lists some; a word may have an argument. What cannot be read says anything.
+fn says(headers: &HeaderMap, name: &HeaderName, words: &[&str]) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let Ok(value) = value.to_str() else {
+            return true;
+        };
+        value.split(',').any(|item| {
+            let word = item.split('=').next().unwrap_or_default().trim();
+            words.iter().any(|of| word.eq_ignore_ascii_case(of))
+        })
+    })
+}
+
+/// The names that a header lists.
+pub(crate) fn names(headers: &HeaderMap, list: &HeaderName) -> Vec<HeaderName> {
+    let values = headers.get_all(list).iter();
+    let items = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    items.filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use http::HeaderValue;
+
+use super::*;
+
+fn answer(status: u16, headers: &[(&'static str, &'static str)]) -> Response<()> {
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        answer.headers_mut().append(*name, value);
+    }
+    answer
+}
+
+const fn keep(age: u64, longest: Duration) -> Fate {
+    let age = Duration::from_secs(age);
+    Fate::Keep { age, longest }
+}
+
+const fn until(seconds: u64) -> Fate {
+    keep(0, Duration::from_secs(seconds))
+}
+
+// proves: FC-8
+#[test]
+fn directives_say_for_how_long_an_answer_may_stand_in() {
+    for (directives, fate) in [
+        ("", keep(0, Duration::MAX)),
+        ("max-age=5", keep(0, Duration::MAX)),
+        ("max-age=5, must-revalidate", until(5)),
+        ("Max-Age=\"5\", Proxy-Revalidate", until(5)),
+        ("s-maxage=9, max-age=5", until(9)),
+        ("s-maxage=9, stale-if-error=30", until(39)),
+        ("max-age=5, stale-if-error=30", until(35)),
+        ("max-age=5, stale-if-error=30, must-revalidate", until(5)),
+        ("must-revalidate", Fate::Forget),
+        ("max-age=x, must-revalidate", Fate::Forget),
+        ("no-cache", Fate::Forget),
+        ("no-cache=\"set-cookie\"", Fate::Forget),
+        ("max-age=60, NO-STORE", Fate::Forget),
+        ("private", Fate::Forget),
+    ] {
+        let answer = answer(200, &[("cache-control", directives)]);
+        assert_eq!(Fate::of(&answer), fate, "{directives}");
+    }
+}
+
+// proves: FC-9
+#[test]
+fn an_answer_is_as_old_as_it_says() {
+    let of = |headers: &[_]| Fate::of(&answer(200, headers));
+    assert_eq!(of(&[("age", "70")]), keep(70, Duration::MAX));
+    assert_eq!(of(&[("age", "old")]), keep(0, Duration::MAX));
+    let revalidate = ("cache-control", "max-age=60, must-revalidate");
+    assert_eq!(of(&[("age", "60"), revalidate]), Fate::Forget);
+    let minute = Duration::from_secs(60);
+    assert_eq!(of(&[("age", "59"), revalidate]), keep(59, minute));
+}
+
+// proves: FC-8
+#[test]
+fn what_supersedes_a_good_answer_is_told_from_what_says_nothing_of_it() {
+    for (status, fate) in [
+        (301, Fate::Forget),
+        (302, Fate::Forget),
+        (304, Fate::Leave),
+        (206, Fate::Leave),
+        (400, Fate::Leave),
+        (401, Fate::Forget),
+        (403, Fate::Forget),
+        (404, Fate::Forget),
+        (410, Fate::Forget),
+        (412, Fate::Leave),
+        (416, Fate::Leave),
+        (422, Fate::Leave),
+        (429, Fate::Leave),
+        (451, Fate::Forget),
+    ] {
+        assert_eq!(Fate::of(&answer(status, &[])), fate, "{status}");
+    }
+    for own in [("set-cookie", "a=1"), ("vary", "accept, *")] {
+        assert_eq!(Fate::of(&answer(200, &[own])), Fate::Forget);
+    }
+}
+
+// proves: FC-8
+#[test]
+fn a_request_says_whether_what_is_kept_will_do() {
+    for (name, value, keeps, takes_kept) in [
+        ("accept", "no-store", true, true),
+        ("cache-control", "no-transform", true, true),
+        ("cache-control", "no-cache", true, false),
+        ("cache-control", "Max-Age=0", true, false),
+        ("cache-control", "min-fresh=5", true, false),
+        ("cache-control", "no-store", false, false),
+        ("pragma", "no-cache", true, false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        let asking = asking(&headers);
+        assert_eq!((asking.keeps, asking.takes_kept), (keeps, takes_kept));
+    }
+}

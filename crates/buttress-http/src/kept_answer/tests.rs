@@ -1,0 +1,70 @@
+use std::sync::Arc;
+
+use super::*;
+
+fn asking(headers: &[(&'static str, &'static str)]) -> Asking {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, HeaderValue::from_static(value));
+    }
+    Asking {
+        variant: Some(Arc::new(map)),
+        ..Asking::default()
+    }
+}
+
+// proves: FC-7
+#[test]
+fn a_small_header_does_not_hold_on_to_the_buffer_that_it_came_in() {
+    let buffer = Bytes::from(vec![b'x'; 100_000]);
+    let small = HeaderValue::from_maybe_shared(buffer.slice(..10)).unwrap();
+    let mut answer = Response::new(());
+    answer.headers_mut().insert("x-small", small);
+    let kept = KeptAnswer::head_of(&answer, &Asking::default());
+    drop(answer);
+    assert_eq!(kept.headers()["x-small"], "xxxxxxxxxx");
+    assert!(buffer.is_unique(), "nobody else holds it");
+    assert!(kept.bytes() < 2000, "{}", kept.bytes());
+}
+
+// proves: FC-8
+#[test]
+fn headers_of_the_connection_are_not_kept() {
+    let answer = Response::builder()
+        .header("connection", "close, X-Hop")
+        .header("x-hop", "1")
+        .header("keep-alive", "timeout=5")
+        .header("proxy-authenticate", "Basic")
+        .header("age", "5")
+        .header("x-degraded-mode", "false")
+        .header("x-end", "2")
+        .body(())
+        .unwrap();
+    let kept = KeptAnswer::head_of(&answer, &Asking::default());
+    let names: Vec<_> = kept.headers().keys().collect();
+    assert_eq!(names, ["x-end"]);
+}
+
+// proves: FC-8
+#[test]
+fn an_answer_fits_a_request_that_says_the_same_of_what_it_varies_with() {
+    let answer = Response::builder()
+        .header("vary", "accept-language, Accept")
+        .body(())
+        .unwrap();
+    let first = asking(&[("accept", "text/plain"), ("x-other", "1")]);
+    let kept = KeptAnswer::head_of(&answer, &first);
+    assert!(kept.fits(&first));
+    for (headers, fits) in [
+        (&[("accept", "text/plain"), ("x-other", "2")] as &[_], true),
+        (&[("accept", "text/html")], false),
+        (&[], false),
+        (&[("accept", "text/plain"), ("accept", "text/html")], false),
+        (
+            &[("accept", "text/plain"), ("accept-language", "en")],
+            false,
+        ),
+    ] {
+        assert_eq!(kept.fits(&asking(headers)), fits, "{headers:?}");
+    }
+}
