@@ -51,6 +51,8 @@ impl Models {
                 )
             })
             .primary_time(Duration::from_secs(30))
+            // Questions are long: with the usual 64 KiB one that is longer could not be asked again.
+            .body_limit(1024 * 1024)
             .build();
         let service = ServiceBuilder::new()
             .layer(chain.layer().http())

@@ -20,8 +20,11 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn new(mut config: Config) -> Self {
         config.connect_timeout(Duration::from_secs(1));
-        // A statement that is cut is cut there, too.
-        config.options("-c statement_timeout=300 -c default_transaction_read_only=on");
+        // A statement that is cut is cut there, too. Beside what the user wants, which comes last and so counts.
+        let named = config.get_options().unwrap_or_default();
+        let options =
+            format!("-c statement_timeout=300 -c default_transaction_read_only=on {named}");
+        config.options(options.trim_end());
         let client = Arc::default();
         Self { config, client }
     }
@@ -39,6 +42,11 @@ impl Database {
         };
         let row = client.query_one(sql, &[&id]).await.map_err(Error::Inner)?;
         row.try_get(0).map_err(Error::Inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn options(&self) -> Option<&str> {
+        self.config.get_options()
     }
 
     async fn client(&self) -> Result<Arc<Client>, Failure> {

@@ -12,6 +12,18 @@ async fn asked(orders: &Orders, id: i32) -> (Level, String, Duration) {
     (level, answer, start.elapsed())
 }
 
+#[test]
+fn the_options_that_a_user_names_are_kept() {
+    let options = |text: &str| {
+        let database = Database::new(text.parse().unwrap());
+        database.options().unwrap().to_owned()
+    };
+    const OURS: &str = "-c statement_timeout=300 -c default_transaction_read_only=on";
+    assert_eq!(options("host=a"), OURS);
+    let theirs = "host=a options='-c search_path=shop'";
+    assert_eq!(options(theirs), format!("{OURS} -c search_path=shop"));
+}
+
 #[tokio::test]
 async fn a_primary_that_is_killed_is_stood_in_for_until_it_is_back() {
     let Some(servers) = Servers::start() else {

@@ -1,6 +1,7 @@
 //! tonic's server and client over loopback, with the health service as its users know it.
 
 mod client;
+mod fallback;
 pub(crate) mod health;
 mod queue;
 mod rates;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod closures;
+mod fallbacks;
 mod places;
 mod queues;
 mod rates;

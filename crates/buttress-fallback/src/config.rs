@@ -222,7 +222,7 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
         self
     }
 
-    /// Shows every error of a level to `look`, on the task of the call, before the next level is asked.
+    /// Shows every error of a level that is moved on from to `look`, on the task of the call, before the next level is asked.
     pub fn on_error(mut self, look: impl Fn(Level, &E) + Send + Sync + 'static) -> Self {
         self.config.on_error = Some(Box::new(look));
         self

@@ -12,7 +12,7 @@ use buttress_timer::Timer;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-pub(crate) use self::call::{Call, Cold};
+pub(crate) use self::call::{Call, Cold, Under, env};
 use crate::course::Speaks;
 use crate::descent::Step;
 use crate::mark::MarkServed;
@@ -72,12 +72,7 @@ where
         Self {
             stage: Stage::Calling { primary },
             timer: Timer::new(),
-            call: Call {
-                template,
-                kept,
-                descent: None,
-                cold: None,
-            },
+            call: Call::new(template, kept, None),
         }
     }
 
@@ -114,7 +109,7 @@ where
         {
             let template = &*this.call.template;
             let verdict = Classify::<S::Response, E>::classify(&template.protocol, result.as_ref());
-            if verdict == Verdict::Success && this.call.cold.is_none() {
+            if verdict == Verdict::Success && this.call.keeps_nothing() {
                 template.chain.0.primary_served();
                 return Poll::Ready(result.map(|answer| template.protocol.first(answer)));
             }

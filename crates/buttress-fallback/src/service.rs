@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::course::{Shelves, Speaks};
 use crate::descent::{Descent, Step, tell};
-use crate::future::{Call, Cold, FallbackFuture, Stage};
+use crate::future::{Call, Cold, FallbackFuture, Stage, Under, env};
 use crate::handle::FallbackChain;
 use crate::mark::MarkServed;
 
@@ -124,7 +124,7 @@ where
         let (shared, protocol) = (&*template.chain.0, &template.protocol);
         let said = shared.has_preamble.then(|| said::<R>(protocol, &request));
         let (mut sent, mut kept) = protocol.prepare(request, &shared.memory);
-        let cold = said.map(|(sharing, asking)| {
+        let mut cold = said.map(|(sharing, asking)| {
             let placed = shared.shelves(&sent, sharing);
             Box::new(Cold::of(Shelves { placed, asking }))
         });
@@ -132,16 +132,15 @@ where
         if deadline.is_some() || RequestContext::<R>::carries_deadline(protocol) {
             descent.start(shared, deadline);
         }
-        let mut call = Call::new(Arc::clone(&template), None, cold);
         let begun = if descent.give_up_if_over(shared.name) {
             // It comes too late, and is told so when it is polled.
             Some(Step::Exhausted)
         } else {
-            descent.begin::<P, R, Req, T, K>(&call.env(), &mut kept)
+            descent.begin::<P, R, Req, T, K>(&env(&template, cold.as_deref()), &mut kept)
         };
         let stage = match begun {
             Some(step) => {
-                if let (Step::Running(_), Some(cold)) = (&step, &mut call.cold) {
+                if let (Step::Running(_), Some(cold)) = (&step, &mut cold) {
                     cold.ahead = Some((self.take(), sent));
                 }
                 Stage::Below { step: Some(step) }
@@ -154,7 +153,8 @@ where
                 self.ask_primary(sent)
             }
         };
-        (call.kept, call.descent) = (kept, Some(descent));
+        let under = Some(Under { descent, cold });
+        let call = Call::new(Arc::clone(&template), kept, under);
         FallbackFuture::prepared(stage, call)
     }
 

@@ -4,6 +4,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use buttress_sync::Mutex;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -26,8 +27,11 @@ pub struct LevelBody(Kind);
 
 enum Kind {
     Made(Bytes),
-    Boxed(Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>),
+    /// The lock makes it `Sync`, and with it the future of a chain that holds an answer; nobody waits for it.
+    Boxed(Mutex<BoxBody>),
 }
+
+type BoxBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 impl LevelBody {
     /// Boxes a body.
@@ -35,7 +39,7 @@ impl LevelBody {
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        Self(Kind::Boxed(Box::pin(OfBytes { body })))
+        Self(Kind::Boxed(Mutex::new(Box::pin(OfBytes { body }))))
     }
 }
 
@@ -56,21 +60,21 @@ impl Body for LevelBody {
         match &mut self.0 {
             Kind::Made(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Made(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
-            Kind::Boxed(body) => body.as_mut().poll_frame(cx),
+            Kind::Boxed(body) => body.lock().as_mut().poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Made(bytes) => bytes.is_empty(),
-            Kind::Boxed(body) => body.is_end_stream(),
+            Kind::Boxed(body) => body.lock().is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Boxed(body) => body.size_hint(),
+            Kind::Boxed(body) => body.lock().size_hint(),
         }
     }
 }

@@ -6,6 +6,7 @@ use buttress_core::{Keeping, Level, Rejectable, ServedBy, Trail, Verdict};
 use tower_service::Service;
 
 use super::Call;
+use super::call::env;
 use crate::course::Speaks;
 use crate::descent::outcome;
 use crate::mark::MarkServed;
@@ -29,13 +30,13 @@ where
         M: MarkServed<P::Output>,
     {
         let shared = &*self.template.chain.0;
-        let (Err(error), None, None) = (&result, &self.descent, &self.cold) else {
+        let (Err(error), None) = (&result, &self.under) else {
             return Err(result);
         };
         let Some((level, make)) = shared.value_next() else {
             return Err(result);
         };
-        let env = self.env();
+        let env = env(&self.template, None);
         let judged = env.judge::<A>(Err(error), verdict);
         if !judged.moves_on {
             return Err(result);

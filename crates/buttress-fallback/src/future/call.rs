@@ -18,8 +18,13 @@ pub(crate) struct Call<S, Req, L, A, E, K: Keeping, P, M, Kept> {
     pub(crate) template: Arc<Template<S, Req, L, E, K, P, M>>,
     pub(crate) kept: Option<Kept>,
     /// Nothing in a call whose primary has not failed, and of which no time is kept: most calls never have it.
-    pub(crate) descent: Option<Descent<A, E>>,
-    pub(crate) cold: Option<Box<Cold<S, Req, K::Value>>>,
+    pub(crate) under: Option<Under<S, Req, A, E, K::Value>>,
+}
+
+/// What a call has met, and what it began with. One field, so that there is one question when a call is dropped.
+pub(crate) struct Under<S, Req, A, E, V> {
+    pub(crate) descent: Descent<A, E>,
+    pub(crate) cold: Option<Box<Cold<S, Req, V>>>,
 }
 
 /// What only calls of chains with caches have, and those that go to another level first.
@@ -38,30 +43,31 @@ impl<S, Req, V> Cold<S, Req, V> {
     }
 }
 
-impl<S, Req, L, A, E, K, P, M, Kept> Call<S, Req, L, A, E, K, P, M, Kept>
-where
-    E: Rejectable,
-    K: Keeping,
-{
+impl<S, Req, L, A, E, K: Keeping, P, M, Kept> Call<S, Req, L, A, E, K, P, M, Kept> {
     pub(crate) const fn new(
         template: Arc<Template<S, Req, L, E, K, P, M>>,
         kept: Option<Kept>,
-        cold: Option<Box<Cold<S, Req, K::Value>>>,
+        under: Option<Under<S, Req, A, E, K::Value>>,
     ) -> Self {
         Self {
             template,
             kept,
-            descent: None,
-            cold,
+            under,
         }
     }
 
-    pub(crate) fn env(&self) -> Env<'_, P, Req, L, E, K> {
-        env(&self.template, self.cold.as_deref())
+    /// Whether a good answer of the primary goes straight to the caller.
+    #[inline(always)]
+    pub(super) const fn keeps_nothing(&self) -> bool {
+        match &self.under {
+            None => true,
+            Some(under) => under.cold.is_none(),
+        }
     }
 }
 
-fn env<'a, S, Req, L, E, K, P, M>(
+/// The levels, and where this call's answer is kept.
+pub(crate) fn env<'a, S, Req, L, E, K, P, M>(
     template: &'a Template<S, Req, L, E, K, P, M>,
     cold: Option<&'a Cold<S, Req, K::Value>>,
 ) -> Env<'a, P, Req, L, E, K>
@@ -85,19 +91,22 @@ where
     K: Keeping,
     P: Speaks<Req, A, L, E, K>,
 {
-    fn descent(&mut self) -> &mut Descent<A, E> {
+    fn under(&mut self) -> &mut Under<S, Req, A, E, K::Value> {
         let shared = &self.template.chain.0;
-        self.descent.get_or_insert_with(|| {
+        self.under.get_or_insert_with(|| {
             let mut descent = Descent::new(shared.walk(), None);
             descent.walk.ask(0);
-            descent
+            Under {
+                descent,
+                cold: None,
+            }
         })
     }
 
     /// Waits until the primary has had its time, which begins with the first wait.
     pub(super) fn poll_time(&mut self, timer: Pin<&mut Timer>, cx: &mut Context<'_>) -> Poll<()> {
         let template = Arc::clone(&self.template);
-        let descent = self.descent();
+        let descent = &mut self.under().descent;
         if descent.times.is_none() {
             descent.start(&template.chain.0, None);
             descent.ask_primary(&template.chain.0);
@@ -109,18 +118,17 @@ where
     }
 
     pub(super) fn is_late(&mut self) {
-        self.descent();
-        let env = env(&self.template, self.cold.as_deref());
-        if let Some(descent) = &mut self.descent {
-            descent.is_late(&env, 0);
+        self.under();
+        if let Some(Under { descent, cold }) = &mut self.under {
+            descent.is_late(&env(&self.template, cold.as_deref()), 0);
         }
     }
 
     /// The primary, which has its turn after another level, and what it is asked.
     pub(super) fn ahead(&mut self) -> Option<(S, Req)> {
-        let (service, mut request) = self.cold.as_mut()?.ahead.take()?;
+        let Under { descent, cold } = self.under.as_mut()?;
+        let (service, mut request) = cold.as_mut()?.ahead.take()?;
         let shared = &self.template.chain.0;
-        let descent = self.descent.as_mut()?;
         descent.ask_primary(shared);
         if let Some(times) = &descent.times {
             tell(
@@ -154,9 +162,9 @@ where
     where
         P: Replay<R, Kept = Kept>,
     {
-        self.descent();
-        let env = env(&self.template, self.cold.as_deref());
-        let descent = self.descent.as_mut()?;
+        self.under();
+        let Under { descent, cold } = self.under.as_mut()?;
+        let env = env(&self.template, cold.as_deref());
         // Whoever reads the body slowly holds up nobody.
         env.are_back();
         let judged = env.judge(result.as_ref(), verdict);
@@ -198,11 +206,11 @@ where
         P: Replay<R, Sent = Req, Kept = Kept>,
         M: MarkServed<P::Output>,
     {
-        self.descent();
-        let env = env(&self.template, self.cold.as_deref());
-        let Some(descent) = &mut self.descent else {
+        self.under();
+        let Some(Under { descent, cold }) = &mut self.under else {
             return Poll::Pending;
         };
+        let env = env(&self.template, cold.as_deref());
         loop {
             let taken = match step.take() {
                 Some(taken) => taken,
