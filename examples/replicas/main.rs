@@ -33,7 +33,8 @@ async fn main() -> Result<()> {
     for question in [Question::Order(7), Question::Nonsense, Question::Slow] {
         match orders.ask(question).await {
             Ok((level, answer)) => println!("{question:?}: {answer} (by {level})"),
-            Err(error) => println!("{question:?}: {error}"),
+            // With the words of the server, which the driver keeps behind its own.
+            Err(error) => println!("{question:?}: {error}: {}", error.root_cause()),
         }
     }
     Ok(())

@@ -96,8 +96,8 @@ pub enum Outcome {
     Throttled,
     /// Its answer says nothing about it, and was not wanted.
     Unclear,
-    /// It answered well, and the answer was not wanted.
-    Unwanted,
+    /// It answered, with an error that says nothing against it: a caller's own.
+    Answered,
     /// A component of ours refused the call, or ended it.
     Refused(Reason),
     /// Nothing is kept there for this request.
@@ -115,7 +115,7 @@ impl Outcome {
             Self::Overloaded => "overloaded",
             Self::Throttled => "throttled",
             Self::Unclear => "unclear",
-            Self::Unwanted => "unwanted",
+            Self::Answered => "answered",
             Self::Refused(reason) => reason.as_str(),
             Self::Missing => "missing",
             Self::NotReplayable => "not-replayable",
@@ -126,7 +126,7 @@ impl Outcome {
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
         match verdict {
-            Verdict::Success => Self::Unwanted,
+            Verdict::Success => Self::Answered,
             Verdict::Failure => Self::Failed,
             Verdict::Overloaded { .. } => Self::Overloaded,
             Verdict::Throttled { .. } => Self::Throttled,
@@ -175,7 +175,7 @@ impl Tried {
 impl fmt::Display for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = self.outcome.as_str();
-        write!(f, "{} {outcome} after {:?}", self.level, self.took())
+        write!(f, "{} {outcome} after {} ms", self.level, self.millis)
     }
 }
 
@@ -263,7 +263,7 @@ mod tests {
         }
         let places: Vec<u8> = trail.as_slice().iter().map(Tried::place).collect();
         assert_eq!(places, [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert!(trail.to_string().ends_with("replica failed after 7ms"));
+        assert!(trail.to_string().ends_with("replica failed after 7 ms"));
     }
 
     #[test]

@@ -36,13 +36,15 @@ impl<K: Eq + Hash, V: Clone> Locked<K, V> {
     }
 
     pub(super) fn get(&self, key: &K, now: Instant) -> Option<Found<V>> {
-        let held = self.store.lock().get(self.at(key), now);
+        let at = self.at(key);
+        let held = self.store.lock().get(at, now);
         found(key, &held?)
     }
 
     /// What is kept, or nothing, and the number under which this caller was sent.
     pub(super) fn first(&self, key: &K, now: Instant) -> (First<V>, Option<u64>) {
-        let next = self.store.lock().first(self.at(key), now);
+        let at = self.at(key);
+        let next = self.store.lock().first(at, now);
         match next {
             Next::Serve(held) => (found(key, &held).map_or(First::Ask, First::Serve), None),
             Next::Send(number) => (First::Ask, Some(number)),
@@ -51,11 +53,13 @@ impl<K: Eq + Hash, V: Clone> Locked<K, V> {
     }
 
     pub(super) fn is_back(&self, key: &K, number: u64) {
-        self.store.lock().is_back(self.at(key), number);
+        let at = self.at(key);
+        self.store.lock().is_back(at, number);
     }
 
     pub(super) fn forget(&self, key: &K, asked: Instant, age: Duration) {
-        let gone = self.store.lock().forget(self.at(key), asked, age);
+        let at = self.at(key);
+        let gone = self.store.lock().forget(at, asked, age);
         drop(gone);
     }
 

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::future::{Pending, pending};
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use buttress_core::{Keep, Level, Outcome, Verdict, by};
@@ -411,9 +412,10 @@ async fn keys_count_too_and_large_caches_hold_what_they_are_said_to() {
     }
 }
 
-/// Panics when it is cloned or dropped while the cache is locked: it looks into the cache itself.
-#[derive(Default)]
-struct Nosy(Arc<std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>>);
+type Looks = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
+
+/// Looks into the cache when it is hashed, compared, cloned or dropped: under the cache's lock it would wait for itself.
+struct Nosy(Looks);
 
 impl Nosy {
     fn look(&self) {
@@ -430,27 +432,48 @@ impl Clone for Nosy {
     }
 }
 
+impl PartialEq for Nosy {
+    fn eq(&self, _: &Self) -> bool {
+        self.look();
+        true
+    }
+}
+
+impl Eq for Nosy {}
+
+impl Hash for Nosy {
+    fn hash<H: Hasher>(&self, _: &mut H) {
+        self.look();
+    }
+}
+
 impl Drop for Nosy {
     fn drop(&mut self) {
         self.look();
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_of_a_users_runs_while_the_cache_is_locked() {
-    let looks: Arc<std::sync::OnceLock<Box<dyn Fn() + Send + Sync>>> = Arc::default();
-    let of = Arc::clone(&looks);
+    let looks = Looks::default();
+    let (of_answer, of_key) = (Arc::clone(&looks), Arc::clone(&looks));
     let chain = FallbackChain::builder("nosy")
         .primary(Source::function(move |_: u32| {
-            let answer = Nosy(Arc::clone(&of));
+            let answer = Nosy(Arc::clone(&of_answer));
             std::future::ready(Ok::<_, Failure>(answer))
         }))
-        .local_cache(LocalCache::keyed(|key: &u32| Some(*key)).entries(2))
+        .local_cache(
+            LocalCache::keyed(move |key: &u32| Some((*key, Nosy(Arc::clone(&of_key)))))
+                .entries(2)
+                .fresh_for(Duration::from_secs(1)),
+        )
         .build();
     let watched = chain.clone();
     let look = move || assert!(watched.snapshot().levels[1].entries <= 2);
     assert!(looks.set(Box::new(look)).is_ok());
-    for key in 0..5 {
+    for key in [0, 1, 2, 2, 3, 4, 4] {
         drop(chain.run(key).await.unwrap());
+        // Every second one is fresh no more, and is asked for again.
+        tokio::time::advance(Duration::from_millis(600)).await;
     }
 }

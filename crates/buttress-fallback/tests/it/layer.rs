@@ -44,7 +44,7 @@ async fn a_plain_answer_is_marked_by_a_function() {
     let stack = chain.layer().map_served(mark).layer(primary(&fails));
     assert_eq!(
         stack.clone().oneshot(1).await.unwrap(),
-        "none, by default after primary failed after 0ns"
+        "none, by default after primary failed after 0 ms"
     );
     fails.store(0, SeqCst);
     assert_eq!(stack.oneshot(1).await.unwrap(), "primary 1");

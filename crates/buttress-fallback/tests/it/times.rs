@@ -76,7 +76,7 @@ async fn nothing_is_asked_after_the_callers_deadline() {
     assert!(
         exhausted
             .to_string()
-            .starts_with("no level of times has answered: primary deadline-exceeded after 1s")
+            .starts_with("no level of times has answered: primary deadline-exceeded after 1000 ms")
     );
     // One that has passed already lets nothing begin.
     let exhausted = chain.run_before(deadline, ()).await.unwrap_err();
