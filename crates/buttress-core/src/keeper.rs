@@ -14,17 +14,20 @@ pub struct Keep {
     pub bytes: usize,
     /// How old it is already.
     pub age: Duration,
+    /// How young it must be to be given to a request for which nobody was asked.
+    pub fresh: Duration,
     /// How old it may get.
     pub longest: Duration,
 }
 
 impl Keep {
-    /// An answer that was made now, and may get as old as caches let it.
+    /// An answer that was made now, and is fresh, and gets old, for as long as caches let it.
     #[must_use]
     pub const fn of(bytes: usize) -> Self {
         Self {
             bytes,
             age: Duration::ZERO,
+            fresh: Duration::MAX,
             longest: Duration::MAX,
         }
     }

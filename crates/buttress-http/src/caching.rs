@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_core::Asking;
-use http::header::{AGE, CACHE_CONTROL, HeaderName, PRAGMA, SET_COOKIE, VARY};
+use buttress_core::{Asking, Keep};
+use http::header::{AGE, CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA, SET_COOKIE, VARY};
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::retry_after::whole_number;
+use crate::retry_after::{until, whole_number};
 
 /// What a request says. Its headers are kept, for an answer that varies with them.
 ///
@@ -27,8 +27,8 @@ pub(crate) fn asking(headers: &HeaderMap) -> Asking {
 /// What becomes of a good answer, and of the one that was kept before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is kept, and may get so old.
-    Keep { age: Duration, longest: Duration },
+    /// It is kept so. Its bytes are not counted yet.
+    Keep(Keep),
     /// It is not kept, and the one before is outdated.
     Forget,
     /// It is not kept, and says nothing of the one before.
@@ -55,10 +55,16 @@ impl Fate {
             || says(headers, &VARY, &["*"]);
         let age = seconds(headers.get(AGE).and_then(|age| age.to_str().ok()));
         let age = age.unwrap_or_default();
-        match longest(headers) {
-            longest if !is_own && age < longest => Self::Keep { age, longest },
-            _ => Self::Forget,
+        let (fresh, longest) = (fresh(headers), longest(headers));
+        if is_own || age >= longest {
+            return Self::Forget;
         }
+        Self::Keep(Keep {
+            age,
+            fresh: fresh.unwrap_or(Duration::MAX),
+            longest,
+            ..Keep::of(0)
+        })
     }
 }
 
@@ -76,21 +82,26 @@ fn supersedes(status: StatusCode) -> bool {
     }
 }
 
+/// How long an answer is fresh, where it says so (RFC 9111, 4.2.1). What cannot be read says that it is stale.
+fn fresh(headers: &HeaderMap) -> Option<Duration> {
+    let directive =
+        |word| argument(headers, word).map(|age| seconds(Some(age)).unwrap_or_default());
+    directive("s-maxage")
+        .or_else(|| directive("max-age"))
+        .or_else(|| Some(until(headers.get(EXPIRES)?, headers).unwrap_or_default()))
+}
+
 /// How old an answer may get, where it must not be given once it is stale, or says for how long it may.
 fn longest(headers: &HeaderMap) -> Duration {
-    let argument = |word| seconds(argument(headers, word));
-    let shared = argument("s-maxage");
-    let fresh = shared.or_else(|| argument("max-age")).unwrap_or_default();
-    if says(
-        headers,
-        &CACHE_CONTROL,
-        &["must-revalidate", "proxy-revalidate"],
-    ) {
+    let says = |words: &[&str]| says(headers, &CACHE_CONTROL, words);
+    let fresh = fresh(headers).unwrap_or_default();
+    if says(&["must-revalidate", "proxy-revalidate"]) {
         return fresh;
     }
-    match argument("stale-if-error") {
+    match seconds(argument(headers, "stale-if-error")) {
         Some(stale) => fresh.saturating_add(stale),
-        None => shared.unwrap_or(Duration::MAX),
+        None if says(&["s-maxage"]) => fresh,
+        None => Duration::MAX,
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The longest wait that is believed. A server that names a longer one has made a mistake.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -40,10 +40,10 @@ fn in_milliseconds(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn in_seconds(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match whole_number(value) {
+    let value = headers.get(RETRY_AFTER)?;
+    let wait = match whole_number(value.to_str().ok()?.trim()) {
         Some(seconds) => Duration::from_secs(seconds),
-        None => until(httpdate::parse_http_date(value).ok()?, headers),
+        None => until(value, headers)?,
     };
     believed(wait)
 }
@@ -59,11 +59,15 @@ pub(crate) fn whole_number(value: &str) -> Option<u64> {
     digits.then(|| value.parse().ok())?
 }
 
-fn until(date: SystemTime, headers: &HeaderMap) -> Duration {
-    let sent = headers.get(DATE).and_then(|value| value.to_str().ok());
-    let now = sent.and_then(|value| httpdate::parse_http_date(value).ok());
-    date.duration_since(now.unwrap_or_else(SystemTime::now))
-        .unwrap_or_default()
+/// How long it is until a date, from the answer's own `Date`, else from the system clock; nothing where it is no date.
+pub(crate) fn until(date: &HeaderValue, headers: &HeaderMap) -> Option<Duration> {
+    let sent = headers.get(DATE).and_then(read_date);
+    let now = sent.unwrap_or_else(SystemTime::now);
+    Some(read_date(date)?.duration_since(now).unwrap_or_default())
+}
+
+fn read_date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()
 }
 
 #[cfg(test)]

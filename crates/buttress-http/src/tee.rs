@@ -1,7 +1,6 @@
 //! Copies an answer while it goes by, for a cache.
 
 use std::mem;
-use std::time::Duration;
 
 use buttress_core::{Keep, Keeper};
 use bytes::Bytes;
@@ -19,8 +18,7 @@ pub(crate) struct Tee {
     body: Vec<u8>,
     /// How many bytes there will be, if that is known.
     promised: Option<u64>,
-    age: Duration,
-    longest: Duration,
+    keep: Keep,
     keeper: Keeper<KeptAnswer>,
     /// Whether the trailers must say that all went well.
     is_grpc: bool,
@@ -45,9 +43,9 @@ impl Tee {
         let promised = if is_grpc { None } else { promised(answer) };
         let is_short = answer.body().size_hint().lower() <= MOST as u64
             && promised.is_none_or(|bytes| bytes <= MOST as u64);
-        let (age, longest) = match Fate::of(answer) {
-            Fate::Keep { age, longest } if is_short => (age, longest),
-            Fate::Keep { .. } | Fate::Forget => {
+        let keep = match Fate::of(answer) {
+            Fate::Keep(keep) if is_short => keep,
+            Fate::Keep(_) | Fate::Forget => {
                 keeper.forget();
                 return None;
             }
@@ -58,8 +56,7 @@ impl Tee {
             kept,
             body: Vec::new(),
             promised,
-            age,
-            longest,
+            keep,
             keeper,
             is_grpc,
         })
@@ -132,9 +129,8 @@ impl Tee {
         // Of its exact size.
         self.kept.body = mem::take(&mut self.body).into_boxed_slice().into();
         let keep = Keep {
-            age: self.age,
-            longest: self.longest,
-            ..Keep::of(self.kept.bytes())
+            bytes: self.kept.bytes(),
+            ..self.keep
         };
         self.keeper.keep(self.kept, keep);
     }

@@ -140,7 +140,7 @@ impl<T> Store<T> {
         (age < longest || age.is_zero()).then(|| Held {
             answer: Arc::clone(&slot.answer),
             age,
-            fresh: age < self.bounds.fresh.min(longest),
+            fresh: age < self.bounds.fresh.min(slot.keep.fresh).min(longest),
         })
     }
 

@@ -12,27 +12,41 @@ fn answer(status: u16, headers: &[(&'static str, &'static str)]) -> Response<()>
     answer
 }
 
-const fn keep(age: u64, longest: Duration) -> Fate {
-    let age = Duration::from_secs(age);
-    Fate::Keep { age, longest }
-}
+/// The longest of times.
+const EVER: u64 = u64::MAX;
 
-const fn until(seconds: u64) -> Fate {
-    keep(0, Duration::from_secs(seconds))
+fn keep(age: u64, fresh: u64, longest: u64) -> Fate {
+    let of = |seconds| match seconds {
+        EVER => Duration::MAX,
+        seconds => Duration::from_secs(seconds),
+    };
+    Fate::Keep(Keep {
+        bytes: 0,
+        age: of(age),
+        fresh: of(fresh),
+        longest: of(longest),
+    })
 }
 
 // proves: FC-8
 #[test]
 fn directives_say_for_how_long_an_answer_may_stand_in() {
     for (directives, fate) in [
-        ("", keep(0, Duration::MAX)),
-        ("max-age=5", keep(0, Duration::MAX)),
-        ("max-age=5, must-revalidate", until(5)),
-        ("Max-Age=\"5\", Proxy-Revalidate", until(5)),
-        ("s-maxage=9, max-age=5", until(9)),
-        ("s-maxage=9, stale-if-error=30", until(39)),
-        ("max-age=5, stale-if-error=30", until(35)),
-        ("max-age=5, stale-if-error=30, must-revalidate", until(5)),
+        ("", keep(0, EVER, EVER)),
+        ("max-age=5", keep(0, 5, EVER)),
+        ("max-age=0", keep(0, 0, EVER)),
+        ("max-age=soon", keep(0, 0, EVER)),
+        ("max-age=5, must-revalidate", keep(0, 5, 5)),
+        ("Max-Age=\"5\", Proxy-Revalidate", keep(0, 5, 5)),
+        ("s-maxage=9, max-age=5", keep(0, 9, 9)),
+        ("s-maxage=9, stale-if-error=30", keep(0, 9, 39)),
+        ("max-age=5, stale-if-error=30", keep(0, 5, 35)),
+        ("stale-if-error=30", keep(0, EVER, 30)),
+        (
+            "max-age=5, stale-if-error=30, must-revalidate",
+            keep(0, 5, 5),
+        ),
+        ("s-maxage=0", Fate::Forget),
         ("must-revalidate", Fate::Forget),
         ("max-age=x, must-revalidate", Fate::Forget),
         ("no-cache", Fate::Forget),
@@ -49,12 +63,36 @@ fn directives_say_for_how_long_an_answer_may_stand_in() {
 #[test]
 fn an_answer_is_as_old_as_it_says() {
     let of = |headers: &[_]| Fate::of(&answer(200, headers));
-    assert_eq!(of(&[("age", "70")]), keep(70, Duration::MAX));
-    assert_eq!(of(&[("age", "old")]), keep(0, Duration::MAX));
+    assert_eq!(of(&[("age", "70")]), keep(70, EVER, EVER));
+    assert_eq!(of(&[("age", "old")]), keep(0, EVER, EVER));
     let revalidate = ("cache-control", "max-age=60, must-revalidate");
     assert_eq!(of(&[("age", "60"), revalidate]), Fate::Forget);
-    let minute = Duration::from_secs(60);
-    assert_eq!(of(&[("age", "59"), revalidate]), keep(59, minute));
+    assert_eq!(of(&[("age", "59"), revalidate]), keep(59, 60, 60));
+}
+
+// proves: FC-8
+#[test]
+fn a_date_says_for_how_long_an_answer_is_fresh_where_no_directive_does() {
+    let date = ("date", "Thu, 26 Nov 2026 12:00:00 GMT");
+    let minute = ("expires", "Thu, 26 Nov 2026 12:01:00 GMT");
+    for (headers, fate) in [
+        (vec![date, minute], keep(0, 60, EVER)),
+        (
+            vec![date, minute, ("cache-control", "max-age=5")],
+            keep(0, 5, EVER),
+        ),
+        (
+            vec![date, minute, ("cache-control", "must-revalidate")],
+            keep(0, 60, 60),
+        ),
+        (
+            vec![minute, ("date", "Thu, 26 Nov 2026 12:02:00 GMT")],
+            keep(0, 0, EVER),
+        ),
+        (vec![("expires", "0")], keep(0, 0, EVER)),
+    ] {
+        assert_eq!(Fate::of(&answer(200, &headers)), fate, "{headers:?}");
+    }
 }
 
 // proves: FC-8

@@ -232,6 +232,27 @@ async fn an_answer_that_must_not_be_given_stale_is_not() {
 
 // proves: FC-8
 #[tokio::test(start_paused = true)]
+async fn an_answer_is_fresh_no_longer_than_it_says() {
+    let case = Case::new(|by| LocalCache::keyed(by).fresh_for(10 * SECOND));
+    let new = Says {
+        text: "new",
+        ..GOOD
+    };
+    let brief = good(&[("cache-control", "max-age=2")]);
+    assert_eq!(case.read(brief, &[]).await, "good");
+    sleep(SECOND).await;
+    assert_eq!(case.read(new, &[]).await, "good");
+    sleep(SECOND).await;
+    assert_eq!(case.read(new, &[]).await, "new");
+    // This one says nothing of it.
+    sleep(9 * SECOND).await;
+    assert_eq!(case.read(GOOD, &[]).await, "new");
+    sleep(SECOND).await;
+    assert_eq!(case.read(GOOD, &[]).await, "good");
+}
+
+// proves: FC-8
+#[tokio::test(start_paused = true)]
 async fn what_was_kept_for_another_variant_is_not_given() {
     for fresh in [Duration::ZERO, 50 * SECOND] {
         let case = Case::new(|by| LocalCache::keyed(by).fresh_for(fresh));

@@ -11,13 +11,14 @@ const BOUNDS: Bounds = Bounds {
     stale: Duration::from_secs(5),
 };
 
-/// What a call has put: when it was asked for, in seconds, how old it was then, and how old it may get.
+/// What a call has put: when it was asked for, in seconds, how old it was then, how long it is fresh, and how old it may get.
 #[derive(Clone, Copy, Debug)]
 struct Put {
     key: u64,
     value: u32,
     bytes: usize,
     made: i64,
+    fresh: i64,
     longest: i64,
 }
 
@@ -60,7 +61,7 @@ impl Model {
     fn get(&self, key: u64, now: i64) -> Option<(u32, bool)> {
         let kept = self.0.iter().find(|kept| kept.key == key)?;
         let age = now - kept.made;
-        Self::is_live(kept, now).then_some((kept.value, age < 2.min(kept.longest)))
+        Self::is_live(kept, now).then_some((kept.value, age < 2.min(kept.fresh).min(kept.longest)))
     }
 }
 
@@ -68,18 +69,19 @@ fn seconds(seconds: i64) -> Duration {
     Duration::from_secs(seconds.unsigned_abs())
 }
 
-fn keep(bytes: usize, age: i64, longest: i64) -> Keep {
+fn keep(bytes: usize, age: i64, fresh: i64, longest: i64) -> Keep {
     Keep {
         bytes,
         age: seconds(age),
+        fresh: seconds(fresh),
         longest: seconds(longest),
     }
 }
 
-type Step = (u64, usize, i64, (i64, i64, i64), u8);
+type Step = (u64, usize, i64, (i64, i64, i64, i64), u8);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let times = (0_i64..4, 0_i64..3, 1_i64..9);
+    let times = (0_i64..4, 0_i64..3, 0_i64..4, 1_i64..9);
     prop::collection::vec((0_u64..6, 0_usize..13, 0_i64..3, times, 0_u8..4), 1..80)
 }
 
@@ -91,7 +93,7 @@ proptest! {
         let (mut store, mut model) = (Store::new(BOUNDS), Model::default());
         let mut now = 10;
         let at = |second: i64| start + seconds(second);
-        for (number, (key, bytes, later, (ago, age, longest), what)) in (0_u32..).zip(steps) {
+        for (number, (key, bytes, later, (ago, age, fresh, longest), what)) in (0_u32..).zip(steps) {
             now += later;
             let asked = now - ago;
             match what {
@@ -101,8 +103,8 @@ proptest! {
                 }
                 1 => {}
                 _ => {
-                    store.put(key, Arc::new(number), keep(bytes, age, longest), at(asked), at(now));
-                    model.put(Put { key, value: number, bytes, made: asked - age, longest }, now);
+                    store.put(key, Arc::new(number), keep(bytes, age, fresh, longest), at(asked), at(now));
+                    model.put(Put { key, value: number, bytes, made: asked - age, fresh, longest }, now);
                 }
             }
             prop_assert_eq!(store.size(), (model.0.len(), model.bytes()));
