@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use buttress_core::{
-    Annotate, Asking, Cached, Keeper, Levels, Note, Rejected, Settle, Trail, Uncached, Verdict,
+    Annotate, Asking, Keeper, Keeping, Levels, Note, Rejected, Settle, Trail, Verdict,
 };
 use http::Response;
 use http_body::Body;
@@ -14,14 +14,58 @@ use crate::ridden::{ride, unridden};
 use crate::side::Side;
 use crate::{FallbackBody, Grpc, Http, KeptAnswer, Until};
 
+/// What the caches of a chain keep: an answer, or nothing, where there are none.
+#[diagnostic::on_unimplemented(
+    message = "a chain that speaks HTTP or gRPC keeps no `{Self}`",
+    label = "its caches keep `buttress_http::KeptAnswer`: `LocalCache::<KeptAnswer, _>::keyed(…)`"
+)]
+pub(crate) trait Keepable: Sized {
+    fn kept(&self) -> &KeptAnswer;
+
+    fn into_kept(self) -> KeptAnswer;
+
+    /// Who takes in an answer, if anybody does.
+    fn keeper(keeper: Keeper<Self>) -> Option<Keeper<KeptAnswer>>;
+}
+
+impl Keepable for Infallible {
+    fn kept(&self) -> &KeptAnswer {
+        match *self {}
+    }
+
+    fn into_kept(self) -> KeptAnswer {
+        match self {}
+    }
+
+    fn keeper(_: Keeper<Self>) -> Option<Keeper<KeptAnswer>> {
+        None
+    }
+}
+
+impl Keepable for KeptAnswer {
+    fn kept(&self) -> &KeptAnswer {
+        self
+    }
+
+    fn into_kept(self) -> KeptAnswer {
+        self
+    }
+
+    fn keeper(keeper: Keeper<Self>) -> Option<Keeper<KeptAnswer>> {
+        Some(keeper)
+    }
+}
+
 macro_rules! has_levels {
     ($protocol:ident, $is_grpc:literal, $exhausted:path) => {
-        /// Each level may have a body of its own, which holds what its call has taken: the level's slot, and permits of its gates. On a server, inside of `respond`, a chain that no level of has answered says so
-        /// itself; elsewhere the primary's failure goes to the caller.
-        impl<C, M: Until, B, L> Levels<Response<B>, Response<L>, Uncached> for $protocol<C, M>
+        /// Each level may have a body of its own, which holds what its call has taken: the level's slot, and permits of its gates.
+        /// Caches keep [`KeptAnswer`]s, for which an answer is copied while it goes by. On a server, inside of `respond`, a chain of
+        /// which no level has answered says so itself; elsewhere the primary's failure goes to the caller.
+        impl<C, M: Until, B, L, K> Levels<Response<B>, Response<L>, K> for $protocol<C, M>
         where
             B: Body<Error: Into<BoxError>>,
             L: Body<Error: Into<BoxError>>,
+            K: Keeping<Value: Keepable>,
         {
             type Output = Response<FallbackBody<B, L>>;
 
@@ -46,66 +90,22 @@ macro_rules! has_levels {
                     return ride(answer, holds, verdict, $is_grpc).map(FallbackBody::lower);
                 }
                 holds.settle(verdict);
-                Levels::<Response<B>, Response<L>, Uncached>::lower(self, answer)
-            }
-
-            fn restore(&self, kept: Infallible) -> Self::Output {
-                match kept {}
-            }
-
-            fn keep(&self, answer: Self::Output, _: Keeper<Infallible>) -> Self::Output {
-                answer
-            }
-
-            fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
-                let made = |bytes| FallbackBody::made(bytes, None);
-                (self.side == Side::Server).then(|| $exhausted(trail, over).map(made))
-            }
-        }
-
-        /// The same with caches, for which an answer is copied while it goes by.
-        impl<C, M: Until, B, L> Levels<Response<B>, Response<L>, Cached<KeptAnswer>>
-            for $protocol<C, M>
-        where
-            B: Body<Error: Into<BoxError>>,
-            L: Body<Error: Into<BoxError>>,
-        {
-            type Output = Response<FallbackBody<B, L>>;
-
-            fn first(&self, answer: Response<B>) -> Self::Output {
-                answer.map(FallbackBody::first)
-            }
-
-            fn lower(&self, answer: Response<L>) -> Self::Output {
                 answer.map(|body| FallbackBody::lower(unridden(body)))
             }
 
-            fn lower_holding<H>(
-                &self,
-                answer: Response<L>,
-                holds: H,
-                verdict: Verdict,
-            ) -> Self::Output
-            where
-                H: Settle + Send + Sync + 'static,
-            {
-                if M::RIDES {
-                    return ride(answer, holds, verdict, $is_grpc).map(FallbackBody::lower);
+            fn restore(&self, kept: K::Value) -> Self::Output {
+                kept.into_kept().restore()
+            }
+
+            fn fits(&self, kept: &K::Value, asking: &Asking) -> bool {
+                kept.kept().fits(asking)
+            }
+
+            fn keep(&self, answer: Self::Output, keeper: Keeper<K::Value>) -> Self::Output {
+                match K::Value::keeper(keeper) {
+                    Some(keeper) => FallbackBody::keep(answer, keeper, $is_grpc),
+                    None => answer,
                 }
-                holds.settle(verdict);
-                Levels::<Response<B>, Response<L>, Cached<KeptAnswer>>::lower(self, answer)
-            }
-
-            fn restore(&self, kept: KeptAnswer) -> Self::Output {
-                kept.restore()
-            }
-
-            fn fits(&self, kept: &KeptAnswer, asking: &Asking) -> bool {
-                kept.fits(asking)
-            }
-
-            fn keep(&self, answer: Self::Output, keeper: Keeper<KeptAnswer>) -> Self::Output {
-                FallbackBody::keep(answer, keeper, $is_grpc)
             }
 
             fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
