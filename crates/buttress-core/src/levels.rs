@@ -107,6 +107,9 @@ pub struct Asking {
     pub keeps: bool,
     /// Whether one that was kept may answer it before anybody was asked.
     pub takes_kept: bool,
+    /// Whether it changes what is asked for under its key. Then nothing of it is kept or given, and once it went well what was kept is
+    /// outdated.
+    pub changes: bool,
     /// What an answer may depend on beside the key, for the protocol to [look at](Levels::fits).
     pub variant: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -116,6 +119,7 @@ impl Default for Asking {
         Self {
             keeps: true,
             takes_kept: true,
+            changes: false,
             variant: None,
         }
     }
@@ -126,6 +130,7 @@ impl fmt::Debug for Asking {
         f.debug_struct("Asking")
             .field("keeps", &self.keeps)
             .field("takes_kept", &self.takes_kept)
+            .field("changes", &self.changes)
             .finish_non_exhaustive()
     }
 }

@@ -82,8 +82,10 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
         self.shared.rungs.get(usize::from(place))
     }
 
+    /// Where an answer to this request may be found. One that changes things is answered by nothing that was kept.
     pub(crate) fn shelf(&self, place: u8) -> Option<&Arc<dyn Shelf<K::Value>>> {
-        let mut shelves = self.shelves?.placed.iter();
+        let shelves = self.shelves.filter(|shelves| !shelves.asking.changes)?;
+        let mut shelves = shelves.placed.iter();
         shelves.find(|(of, _)| *of == place).map(|(_, shelf)| shelf)
     }
 
@@ -137,15 +139,20 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
         })
     }
 
-    /// Keeps a good answer of this level, which was asked for then, where it may be.
+    /// Keeps a good answer of this level, which was asked for then, where it may be. One to a request that changes things outdates what
+    /// was kept until now, whichever level has done it.
     pub(crate) fn keep<T>(&self, level: Level, asked: Instant, answer: P::Output) -> P::Output
     where
         P: Levels<T, L, K>,
     {
-        let Some(shelves) = self.shelves.filter(|shelves| shelves.asking.keeps) else {
+        let is_of_use = |shelves: &&Shelves<_>| shelves.asking.keeps || shelves.asking.changes;
+        let Some(shelves) = self.shelves.filter(is_of_use) else {
             return answer;
         };
+        let changes = shelves.asking.changes;
+        let asked = if changes { Instant::now() } else { asked };
         let takes = |place: u8| match (level, self.rung(place).map(|rung| &rung.asks)) {
+            (_, Some(_)) if changes => true,
             (Level::Primary, Some(_)) => true,
             (Level::Replica, Some(Ask::Cache(cache))) => cache.keeps_replicas(),
             _ => false,

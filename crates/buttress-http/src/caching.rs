@@ -5,21 +5,34 @@ use std::time::Duration;
 
 use buttress_core::{Asking, Keep};
 use http::header::{AGE, CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA, SET_COOKIE, VARY};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::retry_after::{until, whole_number};
+use crate::timed::is_event_stream;
 
 /// What a request says. Its headers are kept, for an answer that varies with them.
 ///
 /// `no-store` keeps the answer to it from being kept. `no-cache`, and a limit of the age, let the primary be asked first; where that
-/// fails what was kept is still better than nothing, which is all that these promise (RFC 9111, 5.2.1.4 "prefers").
-pub(crate) fn asking(headers: &HeaderMap) -> Asking {
+/// fails what was kept is still better than nothing, which is all that these promise (RFC 9111, 5.2.1.4 "prefers"). A method that is
+/// not safe outdates what was kept (RFC 9111, 4.4).
+pub(crate) fn asking<B>(request: &Request<B>) -> Asking {
+    let headers = request.headers();
+    let changes = !request.method().is_safe();
+    if changes {
+        return Asking {
+            keeps: false,
+            takes_kept: false,
+            changes,
+            variant: None,
+        };
+    }
     let says = |words: &[&str]| says(headers, &CACHE_CONTROL, words);
     let is_old_style =
         !headers.contains_key(CACHE_CONTROL) && self::says(headers, &PRAGMA, &["no-cache"]);
     Asking {
         keeps: !says(&["no-store"]),
         takes_kept: !is_old_style && !says(&["no-cache", "no-store", "max-age", "min-fresh"]),
+        changes,
         variant: Some(Arc::new(headers.clone())),
     }
 }
@@ -36,26 +49,29 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    pub(crate) fn of<B>(answer: &Response<B>) -> Self {
+    pub(crate) fn of<B>(answer: &Response<B>, asking: &Asking) -> Self {
         let headers = answer.headers();
         let status = answer.status();
-        if !status.is_success() || status == StatusCode::PARTIAL_CONTENT {
-            return if supersedes(status) {
-                Self::Forget
-            } else {
-                Self::Leave
-            };
+        if asking.changes {
+            return Self::forget_if(status.is_success() || status.is_redirection());
         }
+        if !status.is_success() || status == StatusCode::PARTIAL_CONTENT {
+            return Self::forget_if(supersedes(status));
+        }
+        // It has no end that would be waited for.
+        if is_event_stream(headers) {
+            return Self::Leave;
+        }
+        let fresh = fresh(headers);
         let is_own = headers.contains_key(SET_COOKIE)
+            || (fresh.is_none() && !is_whole(status))
             || says(
                 headers,
                 &CACHE_CONTROL,
                 &["no-store", "private", "no-cache"],
             )
             || says(headers, &VARY, &["*"]);
-        let age = seconds(headers.get(AGE).and_then(|age| age.to_str().ok()));
-        let age = age.unwrap_or_default();
-        let (fresh, longest) = (fresh(headers), longest(headers));
+        let (age, longest) = (age(headers), longest(headers));
         if is_own || age >= longest {
             return Self::Forget;
         }
@@ -65,6 +81,37 @@ impl Fate {
             longest,
             ..Keep::of(0)
         })
+    }
+
+    const fn forget_if(is_outdated: bool) -> Self {
+        if is_outdated {
+            Self::Forget
+        } else {
+            Self::Leave
+        }
+    }
+}
+
+/// Whether an answer with this status may be kept though it does not say for how long (RFC 9110, 15.1).
+fn is_whole(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION | StatusCode::NO_CONTENT
+    )
+}
+
+/// How old an answer is already. Of several the first counts; a number that is too large is a large one (RFC 9111, 1.2.2 and 5.1).
+fn age(headers: &HeaderMap) -> Duration {
+    let first = headers.get(AGE).and_then(|age| age.to_str().ok());
+    let first = first
+        .and_then(|age| age.split(',').next())
+        .unwrap_or_default()
+        .trim();
+    let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    match first.parse() {
+        Ok(seconds) if is_number => Duration::from_secs(seconds),
+        Err(_) if is_number => Duration::MAX,
+        _ => Duration::ZERO,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use buttress_core::{Note, Reason, Rejected, ServedBy, Trail};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::Code;
 use crate::code::GRPC_STATUS;
@@ -21,14 +21,19 @@ pub const DEGRADED_LEVEL_HEADER: HeaderName = HeaderName::from_static("x-degrade
 pub(crate) fn annotate<B>(answer: &mut Response<B>, note: Note, is_grpc: bool) {
     let Note::ServedBy(by) = note else { return };
     answer.extensions_mut().insert(by);
+    let status = answer.status();
     let headers = answer.headers_mut();
-    if by.degraded {
+    // A 304 brings the marks onto the whole answer that the client has kept (RFC 9111, 4.3.4).
+    if by.degraded && status != StatusCode::NOT_MODIFIED {
         let level = HeaderValue::from_static(by.level.as_str());
         // They fail only for a map that is full; in this process the extension says it then.
         let _ = headers.try_insert(DEGRADED_MODE_HEADER, HeaderValue::from_static("true"));
         let _ = headers.try_insert(DEGRADED_LEVEL_HEADER, level);
         if !is_grpc {
             let _ = headers.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // Caches that read these do not look at the other (RFC 9213).
+            headers.remove("cdn-cache-control");
+            headers.remove("surrogate-control");
         }
     }
     if let Some(age) = by.age {
@@ -41,7 +46,8 @@ pub(crate) fn is_degraded<B>(answer: &Response<B>) -> bool {
     let by = answer.extensions().get::<ServedBy>();
     let modes = answer.headers().get_all(DEGRADED_MODE_HEADER);
     let is_said = |mode: &HeaderValue| !mode.as_bytes().eq_ignore_ascii_case(b"false");
-    by.is_some_and(|by| by.degraded) || modes.iter().any(is_said)
+    let has_level = answer.headers().contains_key(DEGRADED_LEVEL_HEADER);
+    by.is_some_and(|by| by.degraded) || has_level || modes.iter().any(is_said)
 }
 
 /// Says that no level has answered, or not in time, and why: a problem in JSON (RFC 9457). Never what a level answered.

@@ -3,9 +3,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
 use buttress_core::Key;
-use http::{HeaderName, Request};
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Request};
 
-/// Stands for a text of any length: 16 bytes, `Copy`, made by [`by_header`] and [`by_path`] without an allocation.
+/// Stands for a text of any length: 16 bytes, `Copy`, made by [`by_header`], [`by_path`] and [`by_uri`] without an allocation.
 ///
 /// Made with `SipHash` under a key that each process draws anew, so that nobody outside can look for two texts with one hash, and so
 /// that it means nothing to another process. That any two of 100 000 texts meet has a chance of about 10⁻²⁹. It does not tell the
@@ -97,7 +98,7 @@ impl<B> Key<Request<B>> for ByHeader {
 /// Keeps requests apart by the path of their URI, whatever the method and the query: a [`Key`] that every request has.
 ///
 /// The path counts as it came: upper and lower case, percent-encoding and a slash at the end make a difference. gRPC's names the
-/// method. **A path with an id in it is a key for each id**, and a client may write any path at all. Where a router knows which route
+/// method. It is no key for a cache, to which queries and hosts make a difference: that is [`by_uri`]. **A path with an id in it is a key for each id**, and a client may write any path at all. Where a router knows which route
 /// was meant, that is the better key; with axum, in a layer that stands on the router:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
@@ -116,6 +117,42 @@ impl<B> Key<Request<B>> for ByHeader {
 #[must_use]
 pub const fn by_path() -> ByPath {
     ByPath(())
+}
+
+/// Keeps requests apart by what they ask for, whatever the method: the host, the path and the query. A [`Key`] that every request has.
+///
+/// For caches, whose key must hold all that makes a difference to the answer. The host is that of the URI, else of the `Host` header. It
+/// counts as it came, in the order in which it came, so that two spellings of one thing are two keys.
+///
+/// ```
+/// use buttress_core::Key;
+/// use buttress_http::by_uri;
+/// use http::Request;
+///
+/// let of = |uri| by_uri().key(&Request::get(uri).body(()).unwrap());
+/// assert_ne!(of("http://shop/orders?page=1"), of("http://shop/orders?page=2"));
+/// assert_ne!(of("http://shop/orders"), of("http://store/orders"));
+/// ```
+#[must_use]
+pub const fn by_uri() -> ByUri {
+    ByUri(())
+}
+
+/// Takes the key of a request from its URI; made by [`by_uri`].
+#[derive(Clone, Copy, Debug)]
+pub struct ByUri(());
+
+impl<B> Key<Request<B>> for ByUri {
+    type Key = HashedKey;
+
+    fn key(&self, request: &Request<B>) -> Option<HashedKey> {
+        let uri = request.uri();
+        let in_header = || request.headers().get(HOST).map(HeaderValue::as_bytes);
+        let host = uri.authority().map(|host| host.as_str().as_bytes());
+        let host = host.or_else(in_header).unwrap_or_default();
+        let parts = [host, uri.path().as_bytes()].into_iter();
+        Some(HashedKey::of(parts.chain(uri.query().map(str::as_bytes))))
+    }
 }
 
 /// Takes the key of a request from its path; made by [`by_path`].

@@ -239,15 +239,16 @@ impl<C, M, B> RequestContext<Request<B>> for Http<C, M> {
     }
 
     fn sharing(&self, request: &Request<B>) -> Sharing {
-        if request.method() == Method::GET {
-            context::sharing(request.headers())
-        } else {
-            Sharing::Never
+        match *request.method() {
+            Method::GET => context::sharing(request.headers()),
+            // What it outdates was kept for all, whoever changes it.
+            ref method if !method.is_safe() => Sharing::WithAll,
+            _ => Sharing::Never,
         }
     }
 
     fn asking(&self, request: &Request<B>) -> Asking {
-        caching::asking(request.headers())
+        caching::asking(request)
     }
 
     fn stamp(&self, request: &mut Request<B>, mark: Mark) {

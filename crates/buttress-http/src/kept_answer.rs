@@ -3,7 +3,8 @@ use std::fmt;
 use buttress_core::Asking;
 use bytes::Bytes;
 use http::header::{
-    AGE, CONNECTION, HeaderName, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE, VARY,
+    AGE, CONNECTION, HeaderName, PROXY_AUTHENTICATE, RETRY_AFTER, SET_COOKIE, TRANSFER_ENCODING,
+    UPGRADE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
@@ -27,8 +28,8 @@ pub struct KeptAnswer {
 /// The most that is kept of a body.
 pub(crate) const MOST: usize = 256 * 1024;
 
-/// What belongs to one connection and not to the answer (RFC 9110, 7.6.1), and what is said anew.
-const NOT_KEPT: [HeaderName; 10] = [
+/// What belongs to one connection (RFC 9110, 7.6.1) or one client, and not to the answer, and what is said anew.
+const NOT_KEPT: [HeaderName; 16] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -36,6 +37,12 @@ const NOT_KEPT: [HeaderName; 10] = [
     PROXY_AUTHENTICATE,
     TRANSFER_ENCODING,
     UPGRADE,
+    RETRY_AFTER,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
     AGE,
     DEGRADED_MODE_HEADER,
     DEGRADED_LEVEL_HEADER,
@@ -57,9 +64,13 @@ impl KeptAnswer {
         }
     }
 
-    /// Keeps the trailers, too.
-    pub(crate) fn end(&mut self, trailers: &HeaderMap) {
-        self.trailers = Some(copy(trailers, |_| true));
+    /// Keeps the trailers, too, and says how many bytes they take.
+    pub(crate) fn end(&mut self, trailers: &HeaderMap) -> usize {
+        let is_own = |name: &HeaderName| *name == SET_COOKIE || NOT_KEPT.contains(name);
+        let trailers = copy(trailers, |name| !is_own(name));
+        let bytes = size(&trailers);
+        self.trailers = Some(trailers);
+        bytes
     }
 
     /// Whether this request would have been answered so, as far as the answer says what it varies with.
@@ -77,8 +88,11 @@ impl KeptAnswer {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let trailers = self.trailers.as_ref().map_or(0, size);
-        let varies = self.varies.iter().flat_map(|(_, values)| values);
-        let varies: usize = varies.map(|value| value.len() + OF_ONE).sum();
+        let values = |values: &Vec<HeaderValue>| values.iter().map(HeaderValue::len).sum::<usize>();
+        let of_one = |(name, of): &(HeaderName, Vec<HeaderValue>)| {
+            name.as_str().len() + values(of) + (1 + of.len()) * OF_ONE
+        };
+        let varies: usize = self.varies.iter().map(of_one).sum();
         size_of::<Self>() + self.body.len() + size(&self.headers) + trailers + varies
     }
 

@@ -96,7 +96,7 @@ pub use crate::retry_after::{retry_after, should_retry};
 pub use crate::cidr::Cidr;
 pub use crate::client_ip::ClientIp;
 pub use crate::client_key::ClientKey;
-pub use crate::hashed::{ByHeader, ByPath, HashedKey, by_header, by_path};
+pub use crate::hashed::{ByHeader, ByPath, ByUri, HashedKey, by_header, by_path, by_uri};
 pub use crate::peer::Peer;
 
 // What a client hears of its quota.

@@ -43,7 +43,7 @@ impl Tee {
         let promised = if is_grpc { None } else { promised(answer) };
         let is_short = answer.body().size_hint().lower() <= MOST as u64
             && promised.is_none_or(|bytes| bytes <= MOST as u64);
-        let keep = match Fate::of(answer) {
+        let keep = match Fate::of(answer, keeper.asking()) {
             Fate::Keep(keep) if is_short => keep,
             Fate::Keep(_) | Fate::Forget => {
                 keeper.forget();
@@ -89,7 +89,9 @@ impl Tee {
             }
             self.body.extend_from_slice(data);
         } else if let Some(trailers) = frame.trailers_ref() {
-            self.kept.end(trailers);
+            if !self.keeper.take(self.kept.end(trailers)) {
+                return Seen::NoRoom;
+            }
         }
         Seen::More
     }
@@ -123,7 +125,7 @@ impl Tee {
         match Code::in_headers(ending) {
             Some(Code::Ok) => {}
             _ if !self.is_grpc => {}
-            code if code.is_some_and(supersedes) => return self.keeper.forget(),
+            code if code.is_some_and(is_superseding) => return self.keeper.forget(),
             _ => return,
         }
         // Of its exact size.
@@ -137,7 +139,7 @@ impl Tee {
 }
 
 /// Whether an answer with this code says that the good one before is outdated.
-const fn supersedes(code: Code) -> bool {
+const fn is_superseding(code: Code) -> bool {
     matches!(
         code,
         Code::NotFound | Code::PermissionDenied | Code::Unauthenticated

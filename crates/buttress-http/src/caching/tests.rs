@@ -12,6 +12,11 @@ fn answer(status: u16, headers: &[(&'static str, &'static str)]) -> Response<()>
     answer
 }
 
+/// What becomes of an answer to a `GET` that says nothing.
+fn of(answer: &Response<()>) -> Fate {
+    Fate::of(answer, &Asking::default())
+}
+
 /// The longest of times.
 const EVER: u64 = u64::MAX;
 
@@ -55,16 +60,18 @@ fn directives_say_for_how_long_an_answer_may_stand_in() {
         ("private", Fate::Forget),
     ] {
         let answer = answer(200, &[("cache-control", directives)]);
-        assert_eq!(Fate::of(&answer), fate, "{directives}");
+        assert_eq!(of(&answer), fate, "{directives}");
     }
 }
 
 // proves: FC-9
 #[test]
 fn an_answer_is_as_old_as_it_says() {
-    let of = |headers: &[_]| Fate::of(&answer(200, headers));
+    let of = |headers: &[_]| of(&answer(200, headers));
     assert_eq!(of(&[("age", "70")]), keep(70, EVER, EVER));
     assert_eq!(of(&[("age", "old")]), keep(0, EVER, EVER));
+    assert_eq!(of(&[("age", "70, 80")]), keep(70, EVER, EVER));
+    assert_eq!(of(&[("age", "99999999999999999999")]), Fate::Forget);
     let revalidate = ("cache-control", "max-age=60, must-revalidate");
     assert_eq!(of(&[("age", "60"), revalidate]), Fate::Forget);
     assert_eq!(of(&[("age", "59"), revalidate]), keep(59, 60, 60));
@@ -91,7 +98,7 @@ fn a_date_says_for_how_long_an_answer_is_fresh_where_no_directive_does() {
         ),
         (vec![("expires", "0")], keep(0, 0, EVER)),
     ] {
-        assert_eq!(Fate::of(&answer(200, &headers)), fate, "{headers:?}");
+        assert_eq!(of(&answer(200, &headers)), fate, "{headers:?}");
     }
 }
 
@@ -114,10 +121,10 @@ fn what_supersedes_a_good_answer_is_told_from_what_says_nothing_of_it() {
         (429, Fate::Leave),
         (451, Fate::Forget),
     ] {
-        assert_eq!(Fate::of(&answer(status, &[])), fate, "{status}");
+        assert_eq!(of(&answer(status, &[])), fate, "{status}");
     }
     for own in [("set-cookie", "a=1"), ("vary", "accept, *")] {
-        assert_eq!(Fate::of(&answer(200, &[own])), Fate::Forget);
+        assert_eq!(of(&answer(200, &[own])), Fate::Forget);
     }
 }
 
@@ -133,9 +140,51 @@ fn a_request_says_whether_what_is_kept_will_do() {
         ("cache-control", "no-store", false, false),
         ("pragma", "no-cache", true, false),
     ] {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_static(value));
-        let asking = asking(&headers);
+        let request = Request::get("/").header(name, value).body(()).unwrap();
+        let asking = asking(&request);
         assert_eq!((asking.keeps, asking.takes_kept), (keeps, takes_kept));
     }
+}
+
+// proves: FC-8
+#[test]
+fn a_request_that_changes_things_outdates_what_was_kept_where_it_went_well() {
+    for (method, status, fate) in [
+        ("PUT", 204, Fate::Forget),
+        ("POST", 201, Fate::Forget),
+        ("POST", 303, Fate::Forget),
+        ("DELETE", 200, Fate::Forget),
+        ("PATCH", 412, Fate::Leave),
+        ("PURGE", 200, Fate::Forget),
+        ("PUT", 404, Fate::Leave),
+        ("HEAD", 204, keep(0, EVER, EVER)),
+    ] {
+        let request = Request::builder().method(method).uri("/").body(()).unwrap();
+        let asking = asking(&request);
+        assert_eq!(asking.keeps, !asking.changes);
+        assert_eq!(
+            Fate::of(&answer(status, &[]), &asking),
+            fate,
+            "{method} {status}"
+        );
+    }
+}
+
+// proves: FC-8
+#[test]
+fn what_is_no_whole_answer_is_kept_only_where_it_says_for_how_long() {
+    let minute = [("cache-control", "max-age=60")];
+    for (status, fate) in [
+        (200, keep(0, EVER, EVER)),
+        (203, keep(0, EVER, EVER)),
+        (204, keep(0, EVER, EVER)),
+        (201, Fate::Forget),
+        (202, Fate::Forget),
+        (226, Fate::Forget),
+    ] {
+        assert_eq!(of(&answer(status, &[])), fate, "{status}");
+        assert_eq!(of(&answer(status, &minute)), keep(0, 60, EVER), "{status}");
+    }
+    let stream = ("content-type", "text/event-stream; charset=utf-8");
+    assert_eq!(of(&answer(200, &[stream])), Fate::Leave);
 }

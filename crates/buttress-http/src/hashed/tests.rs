@@ -70,6 +70,30 @@ fn a_path_counts_without_its_method_and_query() {
 }
 
 #[test]
+fn a_uri_counts_with_its_host_and_query_whatever_the_method() {
+    let of = |method: &str, uri: &str, host: Option<&str>| {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        by_uri().key(&request.body(()).unwrap()).unwrap()
+    };
+    let order = of("GET", "http://shop/order?id=7", None);
+    assert_eq!(order, of("PUT", "/order?id=7", Some("shop")));
+    for (uri, host) in [
+        ("/order?id=8", "shop"),
+        ("/order?", "shop"),
+        ("/order", "shop"),
+        ("/order?id=7", "store"),
+        ("/orde?r?id=7", "shop"),
+        ("/order?id=7", ""),
+    ] {
+        assert_ne!(order, of("GET", uri, Some(host)), "{uri} {host}");
+    }
+    assert_ne!(of("GET", "/order?", None), of("GET", "/order", None));
+}
+
+#[test]
 fn many_keys_are_many() {
     let keys = (0..100_000).map(|number: u32| HashedKey::of([number.to_string()].into_iter()));
     assert_eq!(keys.collect::<HashSet<_>>().len(), 100_000);

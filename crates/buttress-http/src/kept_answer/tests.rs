@@ -68,3 +68,29 @@ fn an_answer_fits_a_request_that_says_the_same_of_what_it_varies_with() {
         assert_eq!(kept.fits(&asking(headers)), fits, "{headers:?}");
     }
 }
+
+// proves: FC-8
+#[test]
+fn what_is_of_one_client_is_not_kept() {
+    let mut answer = Response::new(());
+    for name in [
+        "ratelimit",
+        "ratelimit-policy",
+        "x-ratelimit-remaining",
+        "retry-after",
+        "x-shop",
+    ] {
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("1"));
+    }
+    let mut kept = KeptAnswer::head_of(&answer, &Asking::default());
+    assert_eq!(kept.headers().keys().collect::<Vec<_>>(), ["x-shop"]);
+    let mut trailers = HeaderMap::new();
+    trailers.insert(SET_COOKIE, HeaderValue::from_static("a=1"));
+    trailers.insert("x-sum", HeaderValue::from_static("7"));
+    let before = kept.bytes();
+    let more = kept.end(&trailers);
+    assert_eq!(kept.bytes(), before + more);
+    assert_eq!(kept.trailers.unwrap().keys().collect::<Vec<_>>(), ["x-sum"]);
+}

@@ -63,11 +63,20 @@ impl Case {
     }
 
     async fn ask(&self, says: Says, headers: &[(&'static str, &'static str)]) -> Answers {
+        self.send("GET", says, headers).await
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        says: Says,
+        headers: &[(&'static str, &'static str)],
+    ) -> Answers {
         let primary = service_fn(move |_: Sent| async move {
             sleep(says.after).await;
             Ok::<_, Infallible>(says.answer())
         });
-        let mut request = Request::builder().uri("/page");
+        let mut request = Request::builder().method(method).uri("/page");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -249,6 +258,29 @@ async fn an_answer_is_fresh_no_longer_than_it_says() {
     assert_eq!(case.read(GOOD, &[]).await, "new");
     sleep(SECOND).await;
     assert_eq!(case.read(GOOD, &[]).await, "good");
+}
+
+// proves: FC-8
+#[tokio::test(start_paused = true)]
+async fn a_change_outdates_what_was_kept_and_is_answered_by_nothing_of_it() {
+    let case = Case::new(|by| LocalCache::keyed(by).fresh_for(10 * SECOND));
+    let new = Says {
+        text: "new",
+        ..GOOD
+    };
+    assert_eq!(case.read(GOOD, &[]).await, "good");
+    // One that fails changes nothing, and what was kept is no answer to it.
+    assert_eq!(text(case.send("PUT", BAD, &[]).await).await, "bad");
+    assert_eq!(case.read(new, &[]).await, "good");
+    // Whoever does it: what it outdates was kept for all.
+    let made = Says {
+        status: 204,
+        text: "",
+        ..GOOD
+    };
+    case.send("PUT", made, &[("authorization", "me")]).await;
+    assert_eq!(case.read(BAD, &[]).await, "bad");
+    assert_eq!(case.read(new, &[]).await, "new");
 }
 
 // proves: FC-8
