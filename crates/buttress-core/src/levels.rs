@@ -51,9 +51,9 @@ pub trait Levels<T, L, K: Keeping> {
     fn keep(&self, answer: Self::Output, keeper: Keeper<K::Value>) -> Self::Output;
 
     /// An answer that says that every level was asked in vain, where the protocol makes one: otherwise the primary's own failure goes
-    /// to the caller. `over` says that there was no time to ask all of them.
-    fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
-        let _ = (trail, over);
+    /// to the caller. `refused` says that it was no failure of theirs: there was no time to ask all of them, or all were refused.
+    fn exhausted(&self, trail: &Trail, refused: Option<Rejected>) -> Option<Self::Output> {
+        let _ = (trail, refused);
         None
     }
 }

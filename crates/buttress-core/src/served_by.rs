@@ -190,6 +190,8 @@ impl fmt::Debug for Tried {
 pub struct Trail {
     tried: [Tried; Self::MOST],
     len: u8,
+    /// When the first of them may be asked again, in milliseconds and one more; 0 where none has said.
+    again: u32,
 }
 
 impl Trail {
@@ -209,6 +211,7 @@ impl Trail {
         Self {
             tried: [Self::NONE; Self::MOST],
             len: 0,
+            again: 0,
         }
     }
 
@@ -218,6 +221,37 @@ impl Trail {
             *place = tried;
             self.len += 1;
         }
+    }
+
+    /// Notes that one of them has said when to come back. The soonest counts, to the millisecond above.
+    pub fn come_back_after(&mut self, wait: Duration) {
+        let millis = wait.as_nanos().div_ceil(1_000_000).saturating_add(1);
+        let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+        if self.again == 0 || millis < self.again {
+            self.again = millis;
+        }
+    }
+
+    /// When to come back, if any of them has said so: as soon as one may be there again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let millis = self.again.checked_sub(1)?;
+        Some(Duration::from_millis(millis.into()))
+    }
+
+    /// Whether nothing is known to be wrong below: all of them were refused by a component of ours, or had nothing for the request.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let is_refused = |tried: &Tried| match tried.outcome {
+            Outcome::Refused(reason) => reason.verdict() != Verdict::Failure,
+            Outcome::Missing | Outcome::NotReplayable => true,
+            _ => false,
+        };
+        let tried = self.as_slice();
+        let any = tried
+            .iter()
+            .any(|tried| matches!(tried.outcome, Outcome::Refused(_)));
+        any && tried.iter().all(is_refused)
     }
 
     /// Those that were asked in vain, in the order in which they were asked.
@@ -264,6 +298,47 @@ mod tests {
         let places: Vec<u8> = trail.as_slice().iter().map(Tried::place).collect();
         assert_eq!(places, [0, 1, 2, 3, 4, 5, 6, 7]);
         assert!(trail.to_string().ends_with("replica failed after 7 ms"));
+    }
+
+    #[test]
+    fn the_soonest_time_to_come_back_counts() {
+        let mut trail = Trail::new();
+        assert_eq!(trail.retry_after(), None);
+        for (wait, soonest) in [
+            (
+                Duration::MAX,
+                Duration::from_millis(u64::from(u32::MAX) - 1),
+            ),
+            (Duration::from_micros(1500), Duration::from_millis(2)),
+            (Duration::from_secs(1), Duration::from_millis(2)),
+            (Duration::ZERO, Duration::ZERO),
+        ] {
+            trail.come_back_after(wait);
+            assert_eq!(trail.retry_after(), Some(soonest));
+        }
+    }
+
+    #[test]
+    fn levels_that_were_refused_or_had_nothing_are_told_from_those_that_failed() {
+        let overloaded = Outcome::Refused(Reason::Overloaded);
+        for (outcomes, is_refused) in [
+            (&[][..], false),
+            (&[overloaded], true),
+            (
+                &[overloaded, Outcome::Missing, Outcome::NotReplayable],
+                true,
+            ),
+            (&[Outcome::Missing], false),
+            (&[overloaded, Outcome::Failed], false),
+            (&[overloaded, Outcome::Overloaded], false),
+            (&[overloaded, Outcome::Refused(Reason::TimedOut)], false),
+        ] {
+            let mut trail = Trail::new();
+            for outcome in outcomes {
+                trail.push(Tried::new(Level::Replica, 1, *outcome, Duration::ZERO));
+            }
+            assert_eq!(trail.is_refused(), is_refused, "{outcomes:?}");
+        }
     }
 
     #[test]

@@ -130,8 +130,8 @@ impl<P: Levels<T, L, K>, F, T, L, K: Keeping> Levels<T, L, K> for CloneBy<P, F> 
         self.protocol.keep(answer, keeper)
     }
 
-    fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<P::Output> {
-        self.protocol.exhausted(trail, over)
+    fn exhausted(&self, trail: &Trail, refused: Option<Rejected>) -> Option<P::Output> {
+        self.protocol.exhausted(trail, refused)
     }
 }
 

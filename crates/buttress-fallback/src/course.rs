@@ -1,9 +1,10 @@
 //! What a call needs wherever it is on its way down a chain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_core::{
-    Annotate, Asking, Classify, Keep, Keeper, Keeping, Level, Levels, Note, Rejected,
+    Again, Annotate, Asking, Classify, Keep, Keeper, Keeping, Level, Levels, Note, Rejected,
     RequestContext, ResponseContext, ServedBy, Verdict,
 };
 use tokio::time::Instant;
@@ -118,6 +119,18 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
             verdict,
             refusal,
             moves_on: self.shared.moves_on(verdict, refusal),
+        }
+    }
+
+    /// When a level that is left may be asked again, where that was said.
+    pub(crate) fn retry_after<A>(&self, result: Result<&A, &E>, judged: &Judged) -> Option<Duration>
+    where
+        P: Classify<A, E>,
+    {
+        match (judged.refusal, self.protocol.again(result)) {
+            (Some(rejected), _) => rejected.retry_after(),
+            (None, Again::Later(wait)) => wait,
+            (None, _) => None,
         }
     }
 

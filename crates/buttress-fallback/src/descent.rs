@@ -111,9 +111,22 @@ impl<T, E> Descent<T, E> {
         over.is_some()
     }
 
-    /// That nobody waits any more, where that is why no other level was asked.
-    pub(crate) fn over(&self) -> Option<Rejected> {
-        self.cut.filter(|_| self.is_over)
+    /// Why the call was refused, where that is no failure of any level: nobody waits any more, or all of them were refused.
+    pub(crate) fn refused(&self, name: Name) -> Option<Rejected> {
+        let over = self.cut.filter(|_| self.is_over);
+        let none = || {
+            let refused = Rejected::new(Reason::Unavailable, name);
+            let wait = self.trail.retry_after();
+            wait.map_or(refused, |wait| refused.with_retry_after(wait))
+        };
+        over.or_else(|| self.trail.is_refused().then(none))
+    }
+
+    /// Takes in when a level may be asked again.
+    pub(crate) fn come_back_after(&mut self, wait: Option<Duration>) {
+        if let Some(wait) = wait {
+            self.trail.come_back_after(wait);
+        }
     }
 
     fn by(&self, level: Level, place: u8, found: Option<(Duration, bool)>) -> ServedBy {

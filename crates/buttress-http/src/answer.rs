@@ -23,6 +23,8 @@ pin_project! {
     enum Kind<B> {
         Inner { #[pin] body: B },
         Made { bytes: Bytes },
+        // That of an answer to `HEAD`, which has none; it ends when this is dropped.
+        Unsent { body: B },
     }
 }
 
@@ -32,6 +34,13 @@ impl<B> Answer<B> {
     pub const fn inner(body: B) -> Self {
         Self {
             kind: Kind::Inner { body },
+        }
+    }
+
+    /// The inner service's own body, of which nothing is sent.
+    pub(crate) const fn unsent(body: B) -> Self {
+        Self {
+            kind: Kind::Unsent { body },
         }
     }
 
@@ -67,6 +76,7 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Unsent { .. } => Poll::Ready(None),
             KindProjection::Made { bytes } if bytes.is_empty() => Poll::Ready(None),
             KindProjection::Made { bytes } => {
                 let bytes = std::mem::take(bytes);
@@ -80,6 +90,7 @@ where
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
             Kind::Made { bytes } => bytes.is_empty(),
+            Kind::Unsent { .. } => true,
         }
     }
 
@@ -90,6 +101,7 @@ where
             Kind::Made { bytes } => {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
+            Kind::Unsent { .. } => SizeHint::with_exact(0),
         }
     }
 }

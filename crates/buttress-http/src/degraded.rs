@@ -8,8 +8,9 @@ use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::Code;
+use crate::by_grpc_status::PUSHBACK;
 use crate::code::GRPC_STATUS;
-use crate::render::{GRPC_MESSAGE, status};
+use crate::render::{self, GRPC_MESSAGE, pushback, status};
 
 /// The header, and gRPC metadata, of an answer that is less than what was asked for: `true`.
 pub const DEGRADED_MODE_HEADER: HeaderName = HeaderName::from_static("x-degraded-mode");
@@ -51,8 +52,8 @@ pub(crate) fn is_degraded<B>(answer: &Response<B>) -> bool {
 }
 
 /// Says that no level has answered, or not in time, and why: a problem in JSON (RFC 9457). Never what a level answered.
-pub(crate) fn problem(trail: &Trail, over: Option<Rejected>) -> Response<Bytes> {
-    let mut levels = String::new();
+pub(crate) fn problem(trail: &Trail, refused: Option<Rejected>) -> Response<Bytes> {
+    let mut levels = String::from(r#","levels":["#);
     for (number, tried) in trail.as_slice().iter().enumerate() {
         let comma = if number == 0 { "" } else { "," };
         let (level, reason) = (tried.level(), tried.outcome().as_str());
@@ -63,27 +64,19 @@ pub(crate) fn problem(trail: &Trail, over: Option<Rejected>) -> Response<Bytes> 
             r#"{comma}{{"level":"{level}","reason":"{reason}","took_ms":{took}}}"#
         );
     }
-    let reason = reason(over);
-    let status = status(reason);
-    let (title, code) = (
-        status.canonical_reason().unwrap_or_default(),
-        status.as_u16(),
-    );
-    let reason = reason.as_str();
-    let body = format!(
-        r#"{{"type":"about:blank","title":"{title}","status":{code},"reason":"{reason}","levels":[{levels}]}}"#
-    );
-    let mut response = refused(body.into(), over);
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
+    levels.push(']');
+    let (reason, wait) = (reason(refused), trail.retry_after());
+    let mut response = render::problem(status(reason), reason.as_str(), wait, &levels);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    carry(response, refused)
 }
 
 /// The same as a gRPC status, in a head without a body.
-pub(crate) fn grpc_status(trail: &Trail, over: Option<Rejected>) -> Response<Bytes> {
+pub(crate) fn grpc_status(trail: &Trail, refused: Option<Rejected>) -> Response<Bytes> {
+    let reason = reason(refused);
     let mut message = String::from("no level has answered");
-    if over.is_some() {
+    if matches!(reason, Reason::DeadlineExceeded | Reason::TimedOut) {
         message.push_str(" in time");
     }
     for (number, tried) in trail.as_slice().iter().enumerate() {
@@ -91,26 +84,28 @@ pub(crate) fn grpc_status(trail: &Trail, over: Option<Rejected>) -> Response<Byt
         let (level, reason) = (tried.level(), tried.outcome().as_str());
         let _ = write!(message, "{comma}{level} {reason}");
     }
-    let mut response = refused(Bytes::new(), over);
+    let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, Code::from(reason(over)).into());
+    headers.insert(GRPC_STATUS, Code::from(reason).into());
     // Letters, hyphens, colons, commas and spaces: percent-encoded as they are.
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    response
-}
-
-fn reason(over: Option<Rejected>) -> Reason {
-    over.map_or(Reason::Unavailable, |over| over.reason())
-}
-
-/// An answer in the place of a refusal, which it carries, so that whatever stands further out knows it as ours.
-fn refused(body: Bytes, over: Option<Rejected>) -> Response<Bytes> {
-    let mut response = Response::new(body);
-    if let Some(over) = over {
-        response.extensions_mut().insert(over);
+    if let Some(wait) = trail.retry_after() {
+        headers.insert(PUSHBACK, pushback(wait).into());
     }
-    response
+    carry(response, refused)
+}
+
+fn reason(refused: Option<Rejected>) -> Reason {
+    refused.map_or(Reason::Unavailable, |refused| refused.reason())
+}
+
+/// An answer in the place of a refusal carries it, so that whatever stands further out knows it as ours.
+fn carry(mut answer: Response<Bytes>, refused: Option<Rejected>) -> Response<Bytes> {
+    if let Some(refused) = refused {
+        answer.extensions_mut().insert(refused);
+    }
+    answer
 }

@@ -108,9 +108,9 @@ macro_rules! has_levels {
                 }
             }
 
-            fn exhausted(&self, trail: &Trail, over: Option<Rejected>) -> Option<Self::Output> {
+            fn exhausted(&self, trail: &Trail, refused: Option<Rejected>) -> Option<Self::Output> {
                 let made = |bytes| FallbackBody::made(bytes, None);
-                (self.side == Side::Server).then(|| $exhausted(trail, over).map(made))
+                (self.side == Side::Server).then(|| $exhausted(trail, refused).map(made))
             }
         }
 

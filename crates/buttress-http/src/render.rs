@@ -56,18 +56,8 @@ pub struct Problem;
 
 impl Render for Problem {
     fn render(&self, rejected: &Rejected) -> Response<Bytes> {
-        let status = status(rejected.reason());
-        let mut response = Response::new(problem(status, rejected).into());
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        if let Some(wait) = rejected.retry_after() {
-            headers.insert(RETRY_AFTER, whole_seconds(wait).into());
-        }
-        response
+        let reason = rejected.reason();
+        problem(status(reason), reason.as_str(), rejected.retry_after(), "")
     }
 }
 
@@ -104,17 +94,30 @@ pub(crate) const fn whole_millis(wait: Duration) -> u128 {
     wait.as_nanos().div_ceil(1_000_000)
 }
 
-/// Every string in it is one of ours and needs no escaping.
-fn problem(status: StatusCode, rejected: &Rejected) -> String {
+/// A problem in JSON, with `more` members. Every string in it is one of ours and needs no escaping.
+pub(crate) fn problem(
+    status: StatusCode,
+    reason: &str,
+    retry_after: Option<Duration>,
+    more: &str,
+) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or_default();
     let code = status.as_u16();
-    let reason = rejected.reason().as_str();
-    let wait = rejected.retry_after().map_or_else(String::new, |wait| {
+    let wait = retry_after.map_or_else(String::new, |wait| {
         format!(r#","retry_after_ms":{}"#, whole_millis(wait))
     });
-    format!(
-        r#"{{"type":"about:blank","title":"{title}","status":{code},"reason":"{reason}"{wait}}}"#
-    )
+    let document = format!(
+        r#"{{"type":"about:blank","title":"{title}","status":{code},"reason":"{reason}"{wait}{more}}}"#
+    );
+    let mut response = Response::new(document.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/problem+json");
+    headers.insert(CONTENT_TYPE, json);
+    if let Some(wait) = retry_after {
+        headers.insert(RETRY_AFTER, whole_seconds(wait).into());
+    }
+    response
 }
 
 /// Answers as a gRPC status, in a head without a body, with a push-back when the refusal has a time.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use buttress_core::{Error, Rejected};
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -53,6 +54,7 @@ impl<S, R, O, ReqBody, B> Service<Request<ReqBody>> for RespondService<S, R, O>
 where
     S: Service<Request<ReqBody>, Response = Response<B>>,
     S::Error: Answerable,
+    B: Body,
     R: Render + Clone,
 {
     type Response = Response<Answer<B>>;
@@ -141,6 +143,7 @@ impl<F, R, B, E> Future for RespondFuture<F, R>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Answerable,
+    B: Body,
     R: Render,
 {
     type Output = Result<Response<Answer<B>>, E::Inner>;
@@ -151,6 +154,7 @@ where
         let rejected = match this.stage.project() {
             StageProjection::Refused { rejected } => *rejected,
             StageProjection::Calling { inner } => match ready!(inner.poll(cx)) {
+                Ok(response) if *this.head_only => return Poll::Ready(Ok(unsent(response))),
                 Ok(response) => return Poll::Ready(Ok(response.map(Answer::inner))),
                 Err(error) => match error.sort() {
                     Error::Inner(error) => return Poll::Ready(Err(error)),
@@ -161,6 +165,20 @@ where
         let answer = answer(this.render, rejected, this.quotas, *this.head_only);
         Poll::Ready(Ok(answer))
     }
+}
+
+/// An answer to `HEAD`, which says how long its body would be. Over HTTP/2 one that had a body would be an error of the protocol, and not
+/// every service below knows the method: a chain's last level does not.
+#[cold]
+fn unsent<B: Body>(mut response: Response<B>) -> Response<Answer<B>> {
+    if response.body().is_end_stream() {
+        return response.map(Answer::inner);
+    }
+    if let Some(bytes) = response.body().size_hint().exact() {
+        let length = response.headers_mut().entry(CONTENT_LENGTH);
+        length.or_insert_with(|| bytes.into());
+    }
+    response.map(Answer::unsent)
 }
 
 /// The rendered refusal. It stays in the extensions, where an outer layer of the same process knows it as ours.

@@ -128,6 +128,7 @@ impl<T, E> Descent<T, E> {
         };
         let outcome = Outcome::Refused(rejected.reason());
         self.fail(env, place, outcome, Some(Cause::Refused(rejected)));
+        self.come_back_after(rejected.retry_after());
         None
     }
 

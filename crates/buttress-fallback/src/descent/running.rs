@@ -154,6 +154,7 @@ impl<T, E> Descent<T, E> {
         match result {
             Err(error) if !judged.moves_on => Some(self.answer(env, place, judged, error)),
             result => {
+                self.come_back_after(env.retry_after(result.as_ref(), judged));
                 let cause = put_down(env.protocol, result, cx);
                 self.fail(env, place, outcome(judged), Some(cause));
                 None

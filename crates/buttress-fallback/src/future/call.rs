@@ -173,6 +173,7 @@ where
                 env.shared.show(Level::Primary, error);
             }
             descent.fail(&env, 0, outcome(&judged), None);
+            descent.come_back_after(env.retry_after(result.as_ref(), &judged));
             descent.first = Some(result);
             return None;
         }
@@ -254,10 +255,12 @@ where
     P: Speaks<Req, A, L, E, K>,
 {
     env.shared.tell_exhausted(&descent.trail);
-    let by = descent.by_primary();
-    if let Some(answer) = env.protocol.exhausted(&descent.trail, descent.over()) {
-        return Ok(env.note::<A>(answer, by));
+    let refused = descent.refused(env.shared.name);
+    // Nobody has answered, so it does not say who.
+    if let Some(answer) = env.protocol.exhausted(&descent.trail, refused) {
+        return Ok(answer);
     }
+    let by = descent.by_primary();
     match descent.first.take() {
         Some(Ok(answer)) => Ok(env.note::<A>(env.protocol.first(answer), by)),
         Some(Err(error)) => Err(error),

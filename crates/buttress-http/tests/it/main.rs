@@ -13,6 +13,7 @@ mod allocations;
 mod axum_server;
 mod client;
 mod deadlines;
+mod exhausted;
 mod hyper_server;
 mod kept;
 #[cfg(feature = "axum")]
