@@ -7,7 +7,9 @@ use anyhow::Result;
 use axum::body::Bytes;
 use buttress::core::ServedBy;
 use buttress::fallback::Snapshot;
-use buttress::http::{Commit, FallbackBody, Held, HttpExt, LevelBody, Replayed, commit_at, level};
+use buttress::http::{
+    Commit, FallbackBody, HttpExt, LevelBody, Replayed, ServerSentEvent, by_event, commit_at, level,
+};
 use buttress::{Error, FallbackChain, Source, Verdict, WidenLayer};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -97,7 +99,7 @@ fn provider(
     let client: Client<HttpConnector, Replayed<Full<Bytes>>> =
         Client::builder(TokioExecutor::new()).build_http();
     let service = ServiceBuilder::new()
-        .layer(commit_at(first_word))
+        .layer(commit_at(by_event(first_word)))
         .layer(WidenLayer)
         .map_request(move |mut request: Asked| {
             let path = request.uri().path();
@@ -111,12 +113,10 @@ fn provider(
 }
 
 /// Pings and the start of a message are no words; an error before the first is one of the provider's.
-fn first_word(held: Held<'_>) -> Commit {
-    if held.contains(b"event: error") {
-        Commit::Fail
-    } else if held.contains(b"event: content_block_delta") {
-        Commit::Pass
-    } else {
-        Commit::Hold
+fn first_word(event: ServerSentEvent<'_>) -> Commit {
+    match event.name() {
+        b"error" => Commit::Fail,
+        b"content_block_delta" => Commit::Pass,
+        _ => Commit::Hold,
     }
 }

@@ -3,9 +3,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use bytes::BytesMut;
+use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -13,27 +12,33 @@ use tower_service::Service;
 
 use crate::replayed::BoxError;
 
+mod by_event;
 mod committed;
+mod failed;
 
+pub use self::by_event::{ServerSentEvent, by_event};
 pub use self::committed::Committed;
 
 /// Holds the head of a good answer until its body has begun as it should.
 ///
 /// For streams that say 200 and then that something is wrong. `predicate` looks at what there is of the body each time that more comes.
 /// As long as it says [`Commit::Hold`] nobody has got anything, and an error of the body, or [`Commit::Fail`], makes a `502` of the
-/// answer: a failure, after which a chain asks its next level and a retry tries again. After [`Commit::Pass`], at the end of the body, and
-/// with 64 KiB held the answer goes on, what was held first, byte for byte and frame by frame; an error after that ends the stream, and
-/// nobody is asked instead.
+/// answer, over gRPC an `UNAVAILABLE`: a failure, after which a chain asks its next level and a retry tries again. Where a component of
+/// ours has ended the body it is that refusal, and where gRPC trailers bring an error that status. After [`Commit::Pass`], at the end of
+/// the body, with 64 KiB or 4096 frames held the answer goes on, what was held first, byte for byte and frame by frame; an error after
+/// that ends the stream, and nobody is asked instead. The predicate sees the first 64 KiB, a frame that is longer is cut for it.
 ///
-/// It stands around the service of a level, so holding is part of that level's time. Answers other than 2xx are not held.
+/// It stands around the service of a level, so holding is part of that level's time. Retries and breakers belong outside of it, to hear
+/// what it says; timeouts that keep time to the head, and the client, inside. Answers other than 2xx are not held.
 ///
 /// ```
 /// use buttress_http::{Commit, commit_at};
 ///
-/// let layer = commit_at(|held| match () {
-///     () if held.contains(b"event: error") => Commit::Fail,
-///     () if held.contains(b"event: content") => Commit::Pass,
-///     () => Commit::Hold,
+/// // Lines of JSON, the first of which says whether it went well. For server-sent events there is `by_event`.
+/// let layer = commit_at(|held| match held.bytes().split(|byte| *byte == b'\n').next() {
+///     Some(first) if first.len() == held.bytes().len() => Commit::Hold,
+///     Some(first) if first.starts_with(b"{\"error\":") => Commit::Fail,
+///     _ => Commit::Pass,
 /// });
 /// # let _ = layer;
 /// ```
@@ -167,29 +172,16 @@ where
         let Some(answer) = this.held else {
             return Poll::Pending;
         };
-        let commit = ready!(
-            answer
-                .body_mut()
-                .poll_hold(&*this.predicate, this.bytes, cx)
-        );
-        let held = this.held.take();
-        let answer = match commit {
-            Commit::Fail => Some(failed()),
-            Commit::Pass | Commit::Hold => held,
+        let body = answer.body_mut();
+        let held = ready!(body.poll_hold(&*this.predicate, this.bytes, cx));
+        let Some(answer) = this.held.take() else {
+            return Poll::Pending;
         };
-        answer.map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)))
+        Poll::Ready(Ok(match held {
+            Ok(()) => answer,
+            Err(failed) => failed.answer(answer.map(drop)).map(Committed::made),
+        }))
     }
-}
-
-/// What an answer is that has failed before it began.
-fn failed<B>() -> Response<Committed<B>> {
-    const PROBLEM: &str =
-        r#"{"type":"about:blank","title":"Bad Gateway","status":502,"reason":"failed"}"#;
-    let mut answer = Response::new(Committed::made(Bytes::from_static(PROBLEM.as_bytes())));
-    *answer.status_mut() = StatusCode::BAD_GATEWAY;
-    let json = HeaderValue::from_static("application/problem+json");
-    answer.headers_mut().insert(CONTENT_TYPE, json);
-    answer
 }
 
 impl<F> fmt::Debug for CommitAtLayer<F> {

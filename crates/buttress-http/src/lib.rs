@@ -78,7 +78,8 @@ pub use crate::send_as::{BodyFrom, SendAs, SendAsLayer};
 
 // Whence an answer comes, and from where it can.
 pub use crate::commit_at::{
-    Commit, CommitAt, CommitAtLayer, CommitFuture, Committed, Held, commit_at,
+    Commit, CommitAt, CommitAtLayer, CommitFuture, Committed, Held, ServerSentEvent, by_event,
+    commit_at,
 };
 pub use crate::degraded::{DEGRADED_LEVEL_HEADER, DEGRADED_MODE_HEADER};
 pub use crate::fallback_body::FallbackBody;

@@ -88,10 +88,10 @@ impl Tee {
                 return Seen::NoRoom;
             }
             self.body.extend_from_slice(data);
-        } else if let Some(trailers) = frame.trailers_ref() {
-            if !self.keeper.take(self.kept.end(trailers)) {
-                return Seen::NoRoom;
-            }
+        } else if let Some(trailers) = frame.trailers_ref()
+            && !self.keeper.take(self.kept.end(trailers))
+        {
+            return Seen::NoRoom;
         }
         Seen::More
     }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use buttress_fallback::{FallbackChain, Source};
-use buttress_http::{Commit, Held, HttpExt, commit_at};
+use buttress_http::{Commit, HttpExt, ServerSentEvent, by_event, commit_at};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
@@ -45,13 +45,11 @@ async fn streaming(pieces: &'static [Piece]) -> std::net::SocketAddr {
     .await
 }
 
-fn first_content(held: Held<'_>) -> Commit {
-    if held.contains(b"event: error") {
-        Commit::Fail
-    } else if held.contains(b"event: content") {
-        Commit::Pass
-    } else {
-        Commit::Hold
+fn first_content(event: ServerSentEvent<'_>) -> Commit {
+    match event.name() {
+        b"error" => Commit::Fail,
+        b"content" => Commit::Pass,
+        _ => Commit::Hold,
     }
 }
 
@@ -59,7 +57,7 @@ fn first_content(held: Held<'_>) -> Commit {
 async fn answered(pieces: &'static [Piece]) -> (Option<String>, Result<String, ()>) {
     const WELL: &[Piece] = &[Text(": ping\n\n"), Text("event: content\ndata: well\n\n")];
     let (first, second) = (streaming(pieces).await, streaming(WELL).await);
-    let hold = commit_at(first_content);
+    let hold = commit_at(by_event(first_content));
     let chain = FallbackChain::builder("models")
         .replica(Source::service(hold.layer(client(second))))
         .primary_time(Duration::from_millis(500))

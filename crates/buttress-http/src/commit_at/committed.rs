@@ -6,12 +6,15 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
+use super::failed::Failed;
 use super::{Commit, Held};
 use crate::fallback_body::as_bytes;
 use crate::replayed::BoxError;
 
-/// The most that is held of a body.
+/// The most that is looked at of a body.
 const MOST: usize = 64 * 1024;
+/// The most frames, some of which may be empty.
+const MOST_FRAMES: usize = 4096;
 
 /// The body of an answer that was held: what had come by then, and the rest.
 pub struct Committed<B> {
@@ -29,7 +32,11 @@ impl<B> Committed<B> {
 
     pub(super) fn made(bytes: Bytes) -> Self {
         Self {
-            prefix: VecDeque::from([Frame::data(bytes)]),
+            prefix: Some(bytes)
+                .filter(|bytes| !bytes.is_empty())
+                .map(Frame::data)
+                .into_iter()
+                .collect(),
             rest: None,
         }
     }
@@ -42,35 +49,45 @@ impl<B> Committed<B> {
 
 impl<B: Body<Error: Into<BoxError>>> Committed<B> {
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.rest {
-            Some(body) => body.as_mut().poll_frame(cx).map(as_bytes),
-            None => Poll::Ready(None),
+        let Some(body) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(body.as_mut().poll_frame(cx)).map(|frame| as_bytes(Some(frame)));
+        // What has ended or failed is not asked again.
+        if !matches!(frame, Some(Some(Ok(_)))) {
+            self.rest = None;
         }
+        Poll::Ready(frame.flatten())
     }
 
-    /// Takes in what comes, until it is clear what becomes of it.
+    /// Takes in what comes, until it is clear whether it goes on or has failed.
     pub(super) fn poll_hold(
         &mut self,
         predicate: impl Fn(Held<'_>) -> Commit,
         bytes: &mut BytesMut,
         cx: &mut Context<'_>,
-    ) -> Poll<Commit> {
+    ) -> Poll<Result<(), Failed>> {
         loop {
             let frame = match ready!(self.poll_rest(cx)) {
-                None => return Poll::Ready(Commit::Pass),
-                Some(Err(_)) => return Poll::Ready(Commit::Fail),
+                None => return Poll::Ready(Ok(())),
+                Some(Err(error)) => return Poll::Ready(Err(Failed::of_error(&*error))),
                 Some(Ok(frame)) => frame,
             };
-            let new = frame.data_ref().map_or(0, Bytes::len);
-            if let Some(data) = frame.data_ref() {
-                bytes.extend_from_slice(data);
+            if let Some(failed) = frame.trailers_ref().and_then(Failed::of_trailers) {
+                return Poll::Ready(Err(failed));
             }
+            let data = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
+            let seen = data.get(..MOST - bytes.len()).unwrap_or(data);
+            let new = seen.len();
+            bytes.extend_from_slice(seen);
             self.prefix.push_back(frame);
-            let commit = predicate(Held { bytes, new });
-            // Frames without a byte are bounded as those with some.
-            let is_full = bytes.len() >= MOST || self.prefix.len() >= MOST / 16;
-            if commit != Commit::Hold || is_full {
-                return Poll::Ready(commit);
+            match predicate(Held { bytes, new }) {
+                Commit::Fail => return Poll::Ready(Err(Failed::ByItsBeginning)),
+                Commit::Pass => return Poll::Ready(Ok(())),
+                Commit::Hold if bytes.len() >= MOST || self.prefix.len() >= MOST_FRAMES => {
+                    return Poll::Ready(Ok(()));
+                }
+                Commit::Hold => {}
             }
         }
     }

@@ -12,6 +12,7 @@ mod adoption;
 mod allocations;
 mod axum_server;
 mod client;
+mod commit;
 mod deadlines;
 mod exhausted;
 mod hyper_server;
