@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 
 use buttress_core::{
-    Annotate, Asking, Keeper, Keeping, Levels, Note, Rejected, Settle, Trail, Verdict,
+    Annotate, Asking, Cached, Keeper, Keeping, Levels, Note, Rejected, Settle, Trail, Uncached,
+    Verdict,
 };
 use http::Response;
 use http_body::Body;
@@ -15,10 +16,6 @@ use crate::side::Side;
 use crate::{FallbackBody, Grpc, Http, KeptAnswer, Until};
 
 /// What the caches of a chain keep: an answer, or nothing, where there are none.
-#[diagnostic::on_unimplemented(
-    message = "a chain that speaks HTTP or gRPC keeps no `{Self}`",
-    label = "its caches keep `buttress_http::KeptAnswer`: `LocalCache::<KeptAnswer, _>::keyed(…)`"
-)]
 pub(crate) trait Keepable: Sized {
     fn kept(&self) -> &KeptAnswer;
 
@@ -57,15 +54,14 @@ impl Keepable for KeptAnswer {
 }
 
 macro_rules! has_levels {
-    ($protocol:ident, $is_grpc:literal, $exhausted:path) => {
+    ($protocol:ident, $keeping:ty, $is_grpc:literal, $exhausted:path) => {
         /// Each level may have a body of its own, which holds what its call has taken: the level's slot, and permits of its gates.
         /// Caches keep [`KeptAnswer`]s, for which an answer is copied while it goes by. On a server, inside of `respond`, a chain of
         /// which no level has answered says so itself; elsewhere the primary's failure goes to the caller.
-        impl<C, M: Until, B, L, K> Levels<Response<B>, Response<L>, K> for $protocol<C, M>
+        impl<C, M: Until, B, L> Levels<Response<B>, Response<L>, $keeping> for $protocol<C, M>
         where
             B: Body<Error: Into<BoxError>>,
             L: Body<Error: Into<BoxError>>,
-            K: Keeping<Value: Keepable>,
         {
             type Output = Response<FallbackBody<B, L>>;
 
@@ -93,16 +89,20 @@ macro_rules! has_levels {
                 answer.map(|body| FallbackBody::lower(unridden(body)))
             }
 
-            fn restore(&self, kept: K::Value) -> Self::Output {
+            fn restore(&self, kept: <$keeping as Keeping>::Value) -> Self::Output {
                 kept.into_kept().restore()
             }
 
-            fn fits(&self, kept: &K::Value, asking: &Asking) -> bool {
+            fn fits(&self, kept: &<$keeping as Keeping>::Value, asking: &Asking) -> bool {
                 kept.kept().fits(asking)
             }
 
-            fn keep(&self, answer: Self::Output, keeper: Keeper<K::Value>) -> Self::Output {
-                match K::Value::keeper(keeper) {
+            fn keep(
+                &self,
+                answer: Self::Output,
+                keeper: Keeper<<$keeping as Keeping>::Value>,
+            ) -> Self::Output {
+                match Keepable::keeper(keeper) {
                     Some(keeper) => FallbackBody::keep(answer, keeper, $is_grpc),
                     None => answer,
                 }
@@ -113,7 +113,17 @@ macro_rules! has_levels {
                 (self.side == Side::Server).then(|| $exhausted(trail, refused).map(made))
             }
         }
+    };
+}
 
+// Each by itself, so that the compiler knows what a chain over HTTP keeps without being told.
+has_levels!(Http, Uncached, false, degraded::problem);
+has_levels!(Http, Cached<KeptAnswer>, false, degraded::problem);
+has_levels!(Grpc, Uncached, true, degraded::grpc_status);
+has_levels!(Grpc, Cached<KeptAnswer>, true, degraded::grpc_status);
+
+macro_rules! says_its_level {
+    ($protocol:ident, $is_grpc:literal) => {
         /// [`DEGRADED_MODE_HEADER`](crate::DEGRADED_MODE_HEADER) and [`DEGRADED_LEVEL_HEADER`](crate::DEGRADED_LEVEL_HEADER); the whole
         /// of it stands in the extensions, as [`ServedBy`](buttress_core::ServedBy).
         impl<C, M, B> Annotate<Response<B>> for $protocol<C, M> {
@@ -124,5 +134,5 @@ macro_rules! has_levels {
     };
 }
 
-has_levels!(Http, false, degraded::problem);
-has_levels!(Grpc, true, degraded::grpc_status);
+says_its_level!(Http, false);
+says_its_level!(Grpc, true);

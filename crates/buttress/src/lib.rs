@@ -87,5 +87,6 @@ pub mod http {
 }
 #[cfg(feature = "http")]
 pub use buttress_http::{
-    ClientIp, HttpExt, QuotaFields, RespondLayer, as_is, by_header, by_path, respond, respond_grpc,
+    ClientIp, HttpExt, QuotaFields, RespondLayer, as_is, by_header, by_path, by_uri, respond,
+    respond_grpc,
 };

@@ -56,15 +56,14 @@ pub fn story(report: &Report) -> String {
     let mut story = String::new();
     for failover in &report.failovers {
         let PerSide { protected, bare } = failover.first_degraded;
-        let (since, note) = match failover.phase {
-            Phase::Hanging => ("Once payments hung", ""),
-            _ => ("Once it was killed", ", as its breaker was open by then"),
+        let since = match failover.phase {
+            Phase::Hanging => "Once payments hung",
+            _ => "Once it was killed",
         };
-        let note = if protected.after.is_some() { note } else { "" };
         let (protected, bare) = (after_exactly(protected.after), after_exactly(bare.after));
         let _ = write!(
             story,
-            "{since}, the first degraded answer came {protected}{note} (bare: {bare}). "
+            "{since}, the first degraded answer came {protected} (bare: {bare}). "
         );
     }
     let [protected, bare] = Side::ALL.map(|side| count(*report.unanswered.of(side)));

@@ -50,7 +50,7 @@ pub struct DistributedCacheLevel<V, K, C> {
 }
 
 impl<V, K, C> DistributedCacheLevel<V, K, C> {
-    /// Keeps answers in `cache` by this key.
+    /// Keeps answers in `cache` by this key. It must mean the same to all processes that share the cache.
     pub fn keyed(cache: C, key: K) -> Self {
         Self {
             cache: Arc::new(cache),
