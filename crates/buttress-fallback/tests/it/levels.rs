@@ -109,6 +109,7 @@ const LEVELS: [Level; 4] = [
     Level::Default,
 ];
 
+/// Behaviour 6 among them: the primary where it can, undegraded; else the replica; else on down to the default.
 // proves: FC-1, FC-2, FC-3
 #[tokio::test(start_paused = true)]
 #[expect(clippy::too_many_lines, reason = "one table")]
