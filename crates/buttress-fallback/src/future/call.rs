@@ -217,28 +217,33 @@ where
                 Some(taken) => taken,
                 None => descent.advance::<P, R, Req, L, K>(&env, &mut self.kept),
             };
-            match taken {
+            let ended = match taken {
                 Step::Running(running) => {
                     let mut running = Some(running);
                     match descent.poll_running(&env, &mut running, timer.as_mut(), cx) {
-                        Poll::Ready(next) => *step = next,
+                        Poll::Ready(next) => {
+                            *step = next;
+                            continue;
+                        }
                         Poll::Pending => {
                             *step = running.map(Step::Running);
                             return Poll::Pending;
                         }
                     }
                 }
-                Step::Served(answer, by) => {
-                    if let Some(first) = descent.first.take() {
-                        put_down(env.protocol, first, cx);
-                    }
-                    let answer = env.note::<A>(answer, by);
-                    return Poll::Ready(Some(Ok(self.template.mark.mark(answer, &by))));
-                }
-                Step::Failed(_, error) => return Poll::Ready(Some(Err(error))),
                 Step::Primary => return Poll::Ready(None),
-                Step::Exhausted => return Poll::Ready(Some(exhausted(&env, descent))),
+                Step::Served(answer, by) => {
+                    let answer = env.note::<A>(answer, by);
+                    Ok(self.template.mark.mark(answer, &by))
+                }
+                Step::Failed(_, error) => Err(error),
+                Step::Exhausted => exhausted(&env, descent),
+            };
+            // What the primary said is of no use any more.
+            if let Some(first) = descent.first.take() {
+                put_down(env.protocol, first, cx);
             }
+            return Poll::Ready(Some(ended));
         }
     }
 }

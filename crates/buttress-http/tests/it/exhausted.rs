@@ -1,6 +1,8 @@
 //! What a server says when no level of a chain has answered.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use buttress_bulkhead::Bulkhead;
@@ -9,9 +11,10 @@ use buttress_core::{Error, Reason, Rejected, ServedBy};
 use buttress_fallback::{FallbackChain, Source};
 use buttress_http::{LevelBody, Replayed, respond, respond_grpc};
 use bytes::Bytes;
+use futures_util::stream;
 use http::{Request, Response};
-use http_body::Body as _;
-use http_body_util::{BodyExt, Full};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 
 type Body = Full<Bytes>;
@@ -147,4 +150,26 @@ async fn an_answer_to_head_has_no_body_and_says_how_long_it_would_be() {
     let answer = stack.oneshot(request("HEAD")).await.unwrap();
     assert_eq!(answer.headers()["x-degraded-level"], "default");
     assert!(answer.body().is_end_stream());
+}
+
+#[tokio::test]
+async fn what_the_primary_said_is_read_so_that_its_connection_is_of_use_again() {
+    let is_read = Arc::new(AtomicBool::new(false));
+    let of = Arc::clone(&is_read);
+    let handler = service_fn(move |_: Sent| {
+        let is_read = Arc::clone(&of);
+        let frames = stream::unfold(2, move |left| {
+            is_read.fetch_or(left == 0, SeqCst);
+            let frame = (left > 0).then(|| Ok::<_, Infallible>(Frame::data(Bytes::from("bad"))));
+            std::future::ready(frame.map(|frame| (frame, left - 1)))
+        });
+        let mut answer = answer(500, &[]);
+        *answer.body_mut() = LevelBody::new(StreamBody::new(frames));
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let chain = chain(replica((500, &[])));
+    let stack = respond(chain.layer()).layer(handler);
+    let answer = stack.oneshot(request("GET")).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(is_read.load(SeqCst));
 }
