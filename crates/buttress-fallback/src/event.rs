@@ -10,7 +10,7 @@ pub enum Event {
         /// What became of it.
         tried: Tried,
     },
-    /// An answer came from below the primary, or was kept.
+    /// An answer came from below the primary.
     #[non_exhaustive]
     Served {
         /// Whence.

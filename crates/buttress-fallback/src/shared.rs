@@ -43,6 +43,7 @@ pub(crate) struct Shared<Req, T, E, K: Keeping> {
     /// Answers of the primary, of which nobody reads the clock.
     primary: Striped<1>,
     pub(crate) exercised: AtomicU64,
+    pub(crate) fresh: AtomicU64,
     pub(crate) exhausted: AtomicU64,
     logged: OncePerSecond,
     looks: Mutex<Looks>,
@@ -86,6 +87,7 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
             start: Instant::now(),
             primary: Striped::new(),
             exercised: AtomicU64::new(0),
+            fresh: AtomicU64::new(0),
             exhausted: AtomicU64::new(0),
             logged: OncePerSecond::default(),
         }
@@ -160,7 +162,7 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         self.primary.sums().into_iter().sum()
     }
 
-    /// A level below the primary has answered, when somebody looked.
+    /// A level that the chain itself has asked has answered, when somebody looked.
     #[inline]
     pub(crate) fn served(&self, place: u8, now: Option<Instant>, by: impl FnOnce() -> ServedBy) {
         if let Some(rung) = self.rungs.get(usize::from(place)) {
@@ -171,7 +173,10 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
                 rung.last.fetch_max(since, Ordering::Relaxed);
             }
         }
-        if self.listener.is_there() || tracing::enabled!(target: TARGET, Weight::DEBUG) {
+        let is_below = place > 0;
+        if is_below
+            && (self.listener.is_there() || tracing::enabled!(target: TARGET, Weight::DEBUG))
+        {
             self.tell_served(by());
         }
     }

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub exhausted: u64,
     /// How many calls went to another level first, so that it is known to work.
     pub exercised: u64,
+    /// How many answers of caches were fresh: as good as one of the primary.
+    pub fresh: u64,
     /// Bytes of requests that are kept for the next level at this moment.
     pub kept_bytes: usize,
     /// How many bytes of answers are on their way into a cache at this moment.
@@ -87,16 +89,18 @@ impl Snapshot {
             levels,
             exhausted: shared.exhausted.load(Ordering::Relaxed),
             exercised: shared.exercised.load(Ordering::Relaxed),
+            fresh: shared.fresh.load(Ordering::Relaxed),
             kept_bytes: shared.memory.used(),
             copied_bytes: shared.copies.used(),
         }
     }
 
-    /// How many answers came from below the primary.
+    /// How many answers were less than what was asked for: those from below the primary that were not fresh.
     #[must_use]
     pub fn degraded(&self) -> u64 {
         let below = self.levels.iter().skip(1);
-        below.map(|level| level.served).sum()
+        let below: u64 = below.map(|level| level.served).sum();
+        below.saturating_sub(self.fresh)
     }
 }
 

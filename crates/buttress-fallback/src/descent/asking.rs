@@ -5,6 +5,7 @@ use std::sync::Arc;
 use buttress_core::{
     Keeping, Level, Levels, Outcome, Reason, Rejected, Replay, RequestContext, failing_on_unwind,
 };
+use buttress_sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::{Descent, Running, Step, Taken, Work, tell};
@@ -98,6 +99,9 @@ impl<T, E> Descent<T, E> {
     {
         let level = env.rung(place).map_or(Level::LocalCache, |rung| rung.level);
         let by = self.by(level, place, Some((found.age, found.fresh)));
+        if found.fresh {
+            env.shared.fresh.fetch_add(1, Ordering::Relaxed);
+        }
         env.shared.served(place, Some(Instant::now()), || by);
         Step::Served(env.protocol.restore(found.value), by)
     }

@@ -248,10 +248,16 @@ async fn fresh_answers_are_no_degraded_ones() {
         (served.by.level, served.by.degraded, served.by.age),
         (Level::LocalCache, false, Some(SECOND))
     );
+    let seen = chain.snapshot();
+    assert_eq!(
+        (seen.levels[1].served, seen.fresh, seen.degraded()),
+        (1, 1, 0)
+    );
     told.to(Does::Fails);
     sleep(10 * SECOND).await;
     let served = chain.run(find(1)).await.unwrap();
     assert!(served.by.degraded && served.failed.len() == 1);
+    assert_eq!(chain.snapshot().degraded(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,3 +235,16 @@ async fn a_request_that_is_not_clone_is_cloned_by_a_function_as_far_as_it_can_be
         assert_eq!(chain.snapshot().levels[level].served, 1);
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_a_primary_of_the_chains_own_is_no_news() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let chain = FallbackChain::<u32, u32, Failure>::builder("quiet")
+        .primary(Source::function(async |number| Ok(number)))
+        .observer(move |event: &Event| hears.lock().push(*event))
+        .build();
+    chain.run(7).await.unwrap();
+    assert!(heard.lock().is_empty());
+    assert_eq!(chain.snapshot().levels[0].served, 1);
+}
