@@ -30,7 +30,7 @@ pub(crate) struct Found<V> {
 pub(crate) enum First<V> {
     /// Nobody need be asked.
     Serve(Found<V>),
-    /// Ask. Whoever is told so while something is kept is the only one, until its shelf hears that it is back, or is dropped.
+    /// Ask. Whoever is told so while something is kept is the only one, until its shelf hears that it has come back, or is dropped.
     Ask,
 }
 
@@ -63,7 +63,7 @@ pub(crate) trait Shelf<V>: Send + Sync {
     fn first(&self, now: Instant) -> First<V>;
 
     /// Whoever was sent for another answer has heard of it: its head is there, or it failed.
-    fn is_back(&self) {}
+    fn come_back(&self) {}
 
     /// Starts nothing yet, where it must be waited for.
     fn look(self: Arc<Self>, now: Instant) -> Look<V>;

@@ -30,9 +30,9 @@ impl<V> Shelves<V> {
     }
 
     /// Whoever was sent for another answer has heard of it.
-    pub(crate) fn are_back(&self) {
+    pub(crate) fn come_back(&self) {
         for (_, shelf) in &self.placed {
-            shelf.is_back();
+            shelf.come_back();
         }
     }
 }
@@ -90,6 +90,18 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
         shelves.find(|(of, _)| *of == place).map(|(_, shelf)| shelf)
     }
 
+    /// Whether this place may be asked before its turn: a cache only where it has something to look for, and may be asked first.
+    pub(crate) fn may_exercise(&self, place: u8, has_request: bool) -> bool {
+        match self.rung(place).map(|rung| &rung.asks) {
+            Some(Ask::Cache(_)) => {
+                let takes_kept = |shelves: &Shelves<_>| shelves.asking.takes_kept;
+                self.shelves.is_some_and(takes_kept) && self.shelf(place).is_some()
+            }
+            Some(_) => has_request,
+            None => false,
+        }
+    }
+
     /// Whether an answer that was kept is one to this request.
     pub(crate) fn fits<T>(&self, found: &Found<K::Value>) -> bool
     where
@@ -100,16 +112,16 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
     }
 
     /// Whoever was sent for another answer has heard of it.
-    pub(crate) fn are_back(&self) {
+    pub(crate) fn come_back(&self) {
         if let Some(shelves) = self.shelves {
-            shelves.are_back();
+            shelves.come_back();
         }
     }
 
     /// Whether a level that has ended so is left for the next.
     pub(crate) fn judge<A>(&self, result: Result<&A, &E>, verdict: Verdict) -> Judged
     where
-        P: ResponseContext<A>,
+        P: ResponseContext<A> + RequestContext<Req>,
     {
         let refusal = match result {
             Ok(answer) => self.protocol.refusal(answer),
@@ -118,7 +130,9 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
         Judged {
             verdict,
             refusal,
-            moves_on: self.shared.moves_on(verdict, refusal),
+            moves_on: self
+                .shared
+                .moves_on(verdict, refusal, self.protocol.carries_deadline()),
         }
     }
 

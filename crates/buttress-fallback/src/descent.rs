@@ -9,6 +9,7 @@ use buttress_core::{
     Deadline, Keeping, Level, Levels, Mark, Name, Outcome, Reason, Rejected, Replay,
     RequestContext, ResponseContext, ServedBy, Trail, Tried,
 };
+use buttress_sync::atomic::Ordering;
 use tokio::time::Instant;
 
 pub(crate) use self::running::Running;
@@ -148,7 +149,10 @@ impl<T, E> Descent<T, E> {
         outcome: Outcome,
         cause: Option<Cause<E>>,
     ) {
-        env.are_back();
+        // Only whoever has asked the primary has heard of it.
+        if place == 0 {
+            env.come_back();
+        }
         let took = self.times.map(|times| times.took(Instant::now()));
         let Some(tried) = env.shared.failed(place, outcome, took.unwrap_or_default()) else {
             return;
@@ -163,13 +167,13 @@ impl<T, E> Descent<T, E> {
         }
     }
 
-    /// The level that is asked has had its time.
-    pub(crate) fn is_late<P, Req, L, K: Keeping>(
+    /// The level that is asked has had its time, and is given up; `over` says that so is the call.
+    pub(crate) fn give_up_level<P, Req, L, K: Keeping>(
         &mut self,
         env: &Env<'_, P, Req, L, E, K>,
         place: u8,
+        over: Option<Reason>,
     ) {
-        let over = self.why_over();
         self.is_over |= over.is_some();
         let reason = over.unwrap_or(Reason::TimedOut);
         let rejected = Rejected::new(reason, env.shared.name);
@@ -181,7 +185,7 @@ impl<T, E> Descent<T, E> {
     }
 
     /// Why nobody waits any more, where that is so.
-    pub(super) fn why_over(&self) -> Option<Reason> {
+    pub(crate) fn why_over(&self) -> Option<Reason> {
         let times = self.times.as_ref()?;
         times.is_over(Instant::now()).then(|| {
             if times.is_callers() {
@@ -192,7 +196,7 @@ impl<T, E> Descent<T, E> {
         })
     }
 
-    /// Serves what is fresh, or asks a level before its turn, where the call is one of those.
+    /// Serves what is fresh, or asks a level before its turn, where the call is one of those; or says that it comes too late.
     pub(crate) fn begin<P, R, Req, L, K>(
         &mut self,
         env: &Env<'_, P, Req, L, E, K>,
@@ -202,12 +206,20 @@ impl<T, E> Descent<T, E> {
         P: Replay<R, Sent = Req> + RequestContext<Req> + Levels<T, L, K>,
         K: Keeping,
     {
+        if self.give_up_if_over(env.shared.name) {
+            return Some(Step::Exhausted);
+        }
         if env.shelves.is_some()
             && let Some((place, found)) = env.first::<T>(Instant::now())
         {
             return Some(self.found(env, place, found));
         }
-        let place = self.walk.ask(env.shared.exercise()?)?;
+        let place = env.shared.draw_exercise()?;
+        if !env.may_exercise(place, kept.is_some()) {
+            return None;
+        }
+        let place = self.walk.ask(place)?;
+        env.shared.exercised.fetch_add(1, Ordering::Relaxed);
         self.ask::<P, R, Req, L, K>(env, place, kept)
     }
 

@@ -174,6 +174,7 @@ where
             StageProjection::Readying { parked } => match poll_parked(parked, cx) {
                 Poll::Ready(Ok(primary)) => {
                     is_polled = false;
+                    call.asks_primary();
                     stage.set(Stage::Calling { primary });
                     continue;
                 }
@@ -202,7 +203,7 @@ where
             ready!(call.poll_time(timer.as_mut(), cx));
             // The work ends before anybody hears of it.
             stage.set(Stage::Below { step: None });
-            call.is_late();
+            call.give_up_primary();
         }
     }
 }

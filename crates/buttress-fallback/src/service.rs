@@ -7,6 +7,7 @@ use buttress_core::{
     Annotate, Asking, Classify, Deadline, Keeping, Levels, Rejectable, Replay, RequestContext,
     ResponseContext, Sharing,
 };
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::course::{Shelves, Speaks};
@@ -126,18 +127,14 @@ where
         let (mut sent, mut kept) = protocol.prepare(request, &shared.memory);
         let mut cold = said.map(|(sharing, asking)| {
             let placed = shared.shelves(&sent, sharing);
-            Box::new(Cold::of(Shelves { placed, asking }))
+            Box::new(Cold::of(Shelves { placed, asking }, Instant::now()))
         });
         let mut descent = Descent::new(shared.walk(), None);
         if deadline.is_some() || RequestContext::<R>::carries_deadline(protocol) {
             descent.start(shared, deadline);
         }
-        let begun = if descent.give_up_if_over(shared.name) {
-            // It comes too late, and is told so when it is polled.
-            Some(Step::Exhausted)
-        } else {
-            descent.begin::<P, R, Req, T, K>(&env(&template, cold.as_deref()), &mut kept)
-        };
+        // One that comes too late is told so when it is polled.
+        let begun = descent.begin::<P, R, Req, T, K>(&env(&template, cold.as_deref()), &mut kept);
         let stage = match begun {
             Some(step) => {
                 if let (Step::Running(_), Some(cold)) = (&step, &mut cold) {

@@ -122,10 +122,8 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
     }
 
     /// The place that a call goes to first, if it is one of those that do.
-    pub(crate) fn exercise(&self) -> Option<u8> {
-        let place = self.exercise.as_ref()?.draw()?;
-        self.exercised.fetch_add(1, Ordering::Relaxed);
-        Some(place)
+    pub(crate) fn draw_exercise(&self) -> Option<u8> {
+        self.exercise.as_ref()?.draw()
     }
 
     /// Where the answer to a request is kept, by the place of each cache.
@@ -137,12 +135,18 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         (0..).zip(&self.rungs).filter_map(shelf).collect()
     }
 
-    pub(crate) fn moves_on(&self, verdict: Verdict, refusal: Option<Rejected>) -> bool {
+    /// `is_told` says that levels hear of their time from the chain: then a deadline that one of them has met may be its share alone, and
+    /// whether the caller has gone is seen before the next is asked.
+    pub(crate) fn moves_on(
+        &self,
+        verdict: Verdict,
+        refusal: Option<Rejected>,
+        is_told: bool,
+    ) -> bool {
         match (verdict, refusal.map(|rejected| rejected.reason())) {
-            // Nobody waits any more, and the caller's other call has the key.
-            (_, Some(Reason::DeadlineExceeded | Reason::Conflict)) | (Verdict::Success, None) => {
-                false
-            }
+            (_, Some(Reason::DeadlineExceeded)) => is_told,
+            // The caller's other call has the key.
+            (_, Some(Reason::Conflict)) | (Verdict::Success, None) => false,
             (_, Some(_)) => true,
             (verdict, None) => match &self.moves_on {
                 None => is_bad(verdict),

@@ -30,7 +30,8 @@ pub trait DistributedCache<K, V>: Send + Sync + 'static {
     /// not wait: a client of a server hands it to a queue that is bounded, and leaves it out where that is full.
     fn put(&self, key: &K, value: V, keep: Keep);
 
-    /// Forgets what is kept for this key, unless it is younger than this. It must not wait, either.
+    /// Forgets what is kept for this key, unless it is younger than this, and what is [put](Self::put) later and was made before: an answer
+    /// that was on its way meanwhile. It must not wait, either.
     fn forget(&self, key: &K, age: Duration);
 }
 

@@ -2,10 +2,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use buttress_core::{Keep, Key, Sharing};
+use buttress_sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 
 use super::locked::Locked;
@@ -204,8 +204,8 @@ where
         first
     }
 
-    fn is_back(&self) {
-        self.come_back();
+    fn come_back(&self) {
+        self.give_back();
     }
 
     fn look(self: Arc<Self>, now: Instant) -> Look<V> {
@@ -226,10 +226,10 @@ where
 }
 
 impl<K: Eq + Hash, V: Clone> Place<K, V> {
-    fn come_back(&self) {
+    fn give_back(&self) {
         let number = self.sent.swap(0, Ordering::Relaxed);
         if number != 0 {
-            self.store.answers.is_back(&self.key, number);
+            self.store.answers.come_back(&self.key, number);
         }
     }
 }
@@ -237,6 +237,6 @@ impl<K: Eq + Hash, V: Clone> Place<K, V> {
 /// Whoever was sent comes back, however the call ends.
 impl<K: Eq + Hash, V: Clone> Drop for Place<K, V> {
     fn drop(&mut self) {
-        self.come_back();
+        self.give_back();
     }
 }

@@ -52,9 +52,9 @@ impl<K: Eq + Hash, V: Clone> Locked<K, V> {
         }
     }
 
-    pub(super) fn is_back(&self, key: &K, number: u64) {
+    pub(super) fn come_back(&self, key: &K, number: u64) {
         let at = self.at(key);
-        self.store.lock().is_back(at, number);
+        self.store.lock().come_back(at, number);
     }
 
     pub(super) fn forget(&self, key: &K, asked: Instant, age: Duration) {

@@ -8,6 +8,10 @@ use std::time::Duration;
 use buttress_core::Keep;
 use tokio::time::Instant;
 
+use self::forgotten::Forgotten;
+
+mod forgotten;
+
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
@@ -28,6 +32,7 @@ pub(crate) struct Store<T> {
     order: BTreeMap<u64, u64>,
     bytes: usize,
     number: u64,
+    forgotten: Forgotten,
 }
 
 #[derive(Debug)]
@@ -53,7 +58,7 @@ pub(crate) struct Held<T> {
 pub(crate) enum Next<T> {
     /// Nobody need be asked: it is fresh, or somebody has been sent already.
     Serve(Held<T>),
-    /// It is to be asked for: this caller is sent, and nobody else is until it [is back](Store::is_back).
+    /// It is to be asked for: this caller is sent, and nobody else is until it [has come back](Store::come_back).
     Send(u64),
     /// Nothing is kept.
     Ask,
@@ -73,8 +78,17 @@ impl<T> Slot<T> {
 
     /// Whether it was made later than an answer that was asked for then, and was so old.
     fn is_newer(&self, asked: Instant, age: Duration) -> bool {
-        let age = age.min(EVER);
-        self.asked.checked_add(age) > asked.checked_add(self.keep.age)
+        Made(self.asked, self.keep.age).is_later_than(Made(asked, age.min(EVER)))
+    }
+}
+
+/// When an answer was made: so long before it was asked for then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made(pub(crate) Instant, pub(crate) Duration);
+
+impl Made {
+    pub(crate) fn is_later_than(self, other: Self) -> bool {
+        self.0.checked_add(other.1) > other.0.checked_add(self.1)
     }
 }
 
@@ -86,11 +100,12 @@ impl<T> Store<T> {
             order: BTreeMap::new(),
             bytes: 0,
             number: 0,
+            forgotten: Forgotten::new(bounds.entries),
         }
     }
 
-    /// Keeps an answer that was asked for then, in the place of one that is there, unless that is newer. One that is too large is not
-    /// kept, nor is the one before: it is outdated.
+    /// Keeps an answer that was asked for then, in the place of one that is there, unless that is newer, or it was forgotten since. One
+    /// that is too large, or too old already, is not kept, nor is the one before: it is outdated.
     pub(crate) fn put(
         &mut self,
         at: u64,
@@ -106,21 +121,15 @@ impl<T> Store<T> {
         let mut gone = Vec::new();
         self.forget_outdated(now, &mut gone);
         let is_newer = |slot: &Slot<T>| slot.is_newer(asked, keep.age);
-        if self.slots.get(&at).is_some_and(is_newer) {
+        let is_outdated = self.slots.get(&at).is_some_and(is_newer);
+        if is_outdated || self.forgotten.holds(at, Made(asked, keep.age)) {
             gone.push(answer);
             return gone;
         }
         // Whoever was sent is not back yet.
         let sent = self.slots.get(&at).and_then(|slot| slot.sent);
         gone.extend(self.remove(at));
-        if keep.bytes > self.bounds.bytes || self.bounds.entries == 0 {
-            gone.push(answer);
-            return gone;
-        }
-        self.make_room(keep.bytes, &mut gone);
         let number = self.next_number();
-        self.bytes += keep.bytes;
-        self.order.insert(number, at);
         let slot = Slot {
             answer,
             keep,
@@ -128,19 +137,36 @@ impl<T> Store<T> {
             number,
             sent,
         };
+        let has_no_room = keep.bytes > self.bounds.bytes || self.bounds.entries == 0;
+        if has_no_room || self.is_too_old(&slot, now) {
+            gone.push(slot.answer);
+            return gone;
+        }
+        self.make_room(keep.bytes, &mut gone);
+        self.bytes += keep.bytes;
+        self.order.insert(number, at);
         self.slots.insert(at, slot);
         gone
+    }
+
+    fn is_too_old(&self, slot: &Slot<T>, now: Instant) -> bool {
+        let age = slot.age(now);
+        age >= self.longest(slot) && !age.is_zero()
+    }
+
+    fn longest(&self, slot: &Slot<T>) -> Duration {
+        self.bounds.stale.min(slot.keep.longest)
     }
 
     /// What is kept there, unless it is too old.
     pub(crate) fn get(&self, at: u64, now: Instant) -> Option<Held<T>> {
         let slot = self.slots.get(&at)?;
         let age = slot.age(now);
-        let longest = self.bounds.stale.min(slot.keep.longest);
-        (age < longest || age.is_zero()).then(|| Held {
+        let fresh = self.bounds.fresh.min(slot.keep.fresh);
+        (!self.is_too_old(slot, now)).then(|| Held {
             answer: Arc::clone(&slot.answer),
             age,
-            fresh: age < self.bounds.fresh.min(slot.keep.fresh).min(longest),
+            fresh: age < fresh.min(self.longest(slot)),
         })
     }
 
@@ -162,8 +188,8 @@ impl<T> Store<T> {
         }
     }
 
-    /// Whoever was sent under this number is back: another may be sent.
-    pub(crate) fn is_back(&mut self, at: u64, number: u64) {
+    /// Whoever was sent under this number has come back: another may be sent.
+    pub(crate) fn come_back(&mut self, at: u64, number: u64) {
         if let Some(slot) = self.slots.get_mut(&at)
             && slot.sent == Some(number)
         {
@@ -171,8 +197,9 @@ impl<T> Store<T> {
         }
     }
 
-    /// Forgets what is kept there, unless it is newer than an answer that was asked for then, and was so old.
+    /// Forgets what is kept there, and what comes later, unless it is newer than an answer that was asked for then, and was so old.
     pub(crate) fn forget(&mut self, at: u64, asked: Instant, age: Duration) -> Option<Arc<T>> {
+        self.forgotten.note(at, Made(asked, age.min(EVER)));
         let slot = self.slots.get(&at)?;
         (!slot.is_newer(asked, age)).then(|| self.remove(at))?
     }

@@ -34,9 +34,10 @@ impl<T, E> Descent<T, E> {
         match &rung.asks {
             Ask::Wrapped => Some(Step::Primary),
             Ask::Value(make) => {
+                let answer = make();
                 let by = self.by(rung.level, place, None);
                 env.shared.served(place, None, || by);
-                Some(Step::Served(env.protocol.lower(make()), by))
+                Some(Step::Served(env.protocol.lower(answer), by))
             }
             Ask::Cache(_) => self.look(env, rung, place),
             Ask::Call(call) => {

@@ -3,7 +3,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{Classify, Keeping, Level, Outcome, Settle, Tried, Verdict, failing_on_unwind};
+use buttress_core::{
+    Classify, Keeping, Level, Outcome, Reason, Settle, Tried, Verdict, failing_on_unwind,
+};
 use buttress_sync::Mutex;
 use buttress_timer::Timer;
 use tokio::time::Instant;
@@ -51,11 +53,13 @@ impl<L, E, V> Running<L, E, V> {
         })
     }
 
-    /// Its time is over: a failure, unless whoever waited is gone.
-    fn end(self, is_over: bool) {
+    /// Its time is over: a failure, unless whoever waited is gone. That a total of ours is over is one.
+    fn end(self, over: Option<Reason>) {
         // The work ends before anybody hears of it.
         drop(self.work);
-        if let (Some(permits), false) = (self.permits, is_over) {
+        if let Some(permits) = self.permits
+            && over != Some(Reason::DeadlineExceeded)
+        {
             permits.settle(Verdict::Failure);
         }
     }
@@ -85,10 +89,11 @@ impl<T, E> Descent<T, E> {
                 if let Some(times) = &self.times {
                     ready!(timer.poll_until(times.due, cx));
                 }
+                let over = self.why_over();
                 if let Some(asked) = running.take() {
-                    asked.end(self.why_over().is_some());
+                    asked.end(over);
                 }
-                self.is_late(env, place);
+                self.give_up_level(env, place, over);
                 Poll::Ready(None)
             }
         }
@@ -193,7 +198,7 @@ impl<T, E> Descent<T, E> {
         P: Speaks<Req, T, L, E, K>,
         K: Keeping,
     {
-        env.are_back();
+        env.come_back();
         let level = env.rung(place).map_or(Level::Backup, |rung| rung.level);
         let by = self.by(level, place, None);
         let is_good = verdict == Verdict::Success;

@@ -54,8 +54,9 @@ where
                 errors,
             }
         };
+        let answer = make();
         shared.served(1, None, by);
-        let answer = env.note::<A>(env.protocol.lower(make()), by());
+        let answer = env.note::<A>(env.protocol.lower(answer), by());
         Ok(Ok(self.template.mark.mark(answer, &by())))
     }
 }

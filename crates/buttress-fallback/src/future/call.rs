@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use buttress_core::{Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, Verdict};
 use buttress_timer::Timer;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::course::{Env, Shelves, Speaks};
@@ -30,14 +31,17 @@ pub(crate) struct Under<S, Req, A, E, V> {
 /// What only calls of chains with caches have, and those that go to another level first.
 pub(crate) struct Cold<S, Req, V> {
     pub(crate) shelves: Shelves<V>,
+    /// When the primary was asked, or is to be.
+    asked: Instant,
     /// The primary, while another level is asked before it.
     pub(crate) ahead: Option<(S, Req)>,
 }
 
 impl<S, Req, V> Cold<S, Req, V> {
-    pub(crate) const fn of(shelves: Shelves<V>) -> Self {
+    pub(crate) const fn of(shelves: Shelves<V>, asked: Instant) -> Self {
         Self {
             shelves,
+            asked,
             ahead: None,
         }
     }
@@ -117,10 +121,19 @@ where
         }
     }
 
-    pub(super) fn is_late(&mut self) {
+    /// The primary has had its time, and is given up.
+    pub(super) fn give_up_primary(&mut self) {
         self.under();
         if let Some(Under { descent, cold }) = &mut self.under {
-            descent.is_late(&env(&self.template, cold.as_deref()), 0);
+            let over = descent.why_over();
+            descent.give_up_level(&env(&self.template, cold.as_deref()), 0, over);
+        }
+    }
+
+    /// The primary is asked now, for which it was waited.
+    pub(super) fn asks_primary(&mut self) {
+        if let Some(cold) = self.under.as_mut().and_then(|under| under.cold.as_mut()) {
+            cold.asked = Instant::now();
         }
     }
 
@@ -166,7 +179,7 @@ where
         let Under { descent, cold } = self.under.as_mut()?;
         let env = env(&self.template, cold.as_deref());
         // Whoever reads the body slowly holds up nobody.
-        env.are_back();
+        env.come_back();
         let judged = env.judge(result.as_ref(), verdict);
         if judged.moves_on {
             if let Err(error) = &result {
@@ -188,7 +201,8 @@ where
         let is_full = is_good && !env.protocol.is_degraded(&answer);
         let mut answer = env.protocol.first(answer);
         if is_full {
-            answer = env.keep::<A>(Level::Primary, descent.asked(), answer);
+            let asked = cold.as_ref().map_or_else(Instant::now, |cold| cold.asked);
+            answer = env.keep::<A>(Level::Primary, asked, answer);
         }
         if !descent.trail.as_slice().is_empty() {
             answer = env.note::<A>(answer, descent.by_primary());

@@ -1,7 +1,7 @@
 //! What caches keep, for whom, and what they never do.
 
 use std::error::Error;
-use std::future::{Pending, pending};
+use std::future::{Pending, pending, ready};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -14,9 +14,9 @@ use buttress_fallback::{
 use buttress_sync::Mutex;
 use tokio::time::sleep;
 use tokio_test::{assert_pending, task};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{Answer, Does, Failure, judge, level, play};
+use crate::support::{Answer, Does, Failure, down, judge, level, play};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -294,7 +294,7 @@ impl DistributedCache<u32, Answer> for Broken {
     type Get = std::future::Ready<Result<Option<(Answer, Duration)>, Box<dyn Error + Send + Sync>>>;
 
     fn get(&self, _: &u32) -> Self::Get {
-        std::future::ready(Err("connection refused".into()))
+        ready(Err("connection refused".into()))
     }
 
     fn put(&self, _: &u32, _: Answer, _: Keep) {}
@@ -466,7 +466,7 @@ async fn nothing_of_a_users_runs_while_the_cache_is_locked() {
     let chain = FallbackChain::builder("nosy")
         .primary(Source::function(move |_: u32| {
             let answer = Nosy(Arc::clone(&of_answer));
-            std::future::ready(Ok::<_, Failure>(answer))
+            ready(Ok::<_, Failure>(answer))
         }))
         .local_cache(
             LocalCache::keyed(move |key: &u32| Some((*key, Nosy(Arc::clone(&of_key)))))
@@ -482,4 +482,60 @@ async fn nothing_of_a_users_runs_while_the_cache_is_locked() {
         // Every second one is fresh no more, and is asked for again.
         tokio::time::advance(Duration::from_millis(600)).await;
     }
+}
+
+// proves: FC-9
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_as_old_as_its_question_whenever_it_is_polled() {
+    let made = Arc::new(AtomicU32::new(0));
+    let primary = service_fn(move |_: u32| ready(Ok::<_, Failure>(made.fetch_add(1, SeqCst))));
+    let cache = LocalCache::keyed(|key: &u32| Some(*key)).fresh_for(60 * SECOND);
+    let chain = FallbackChain::builder("older").local_cache(cache).build();
+    let mut stack = chain.layer().layer(primary);
+    let older = stack.ready().await.unwrap().call(1);
+    sleep(SECOND).await;
+    assert_eq!(stack.ready().await.unwrap().call(1).await.unwrap(), 1);
+    sleep(SECOND).await;
+    assert_eq!(older.await.unwrap(), 0);
+    assert_eq!(
+        stack.ready().await.unwrap().call(1).await.unwrap(),
+        1,
+        "the newer one stays"
+    );
+}
+
+// proves: FC-7
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_already_takes_nobodys_place() {
+    let fails = Arc::new(AtomicU32::new(0));
+    let told = Arc::clone(&fails);
+    let chain = FallbackChain::builder("dead")
+        .primary(Source::function(move |key: u32| {
+            let fails = told.load(SeqCst) == 1;
+            async move {
+                if fails {
+                    return Err(down());
+                }
+                if key > 1 {
+                    sleep(2 * SECOND).await;
+                }
+                Ok(key)
+            }
+        }))
+        .local_cache(
+            LocalCache::keyed(|key: &u32| Some(*key))
+                .entries(1)
+                .stale_for(SECOND * 2),
+        )
+        .build();
+    let slow = chain.run(2);
+    let mut slow = task::spawn(slow);
+    assert_pending!(slow.poll());
+    sleep(SECOND + SECOND / 2).await;
+    chain.run(1).await.unwrap();
+    sleep(SECOND / 2).await;
+    assert_eq!(slow.await.unwrap().answer, 2);
+    fails.store(1, SeqCst);
+    assert!(chain.run(2).await.is_err(), "it is too old");
+    assert!(chain.run(1).await.is_ok(), "it is half a second old");
 }

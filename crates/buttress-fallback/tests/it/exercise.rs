@@ -1,13 +1,21 @@
 //! Calls that go to another level first, so that it is known to work.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use buttress_core::{Level, Outcome};
-use buttress_fallback::{FallbackChain, Source};
+use std::time::Duration;
+
+use buttress_circuit_breaker::CircuitBreaker;
+use buttress_core::{Deadline, Level, Outcome};
+use buttress_fallback::{FallbackChain, LocalCache, Source};
+use tokio::time::{Instant, sleep};
+use tokio_test::task;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::{Does, Failure, level, play};
+use crate::support::{Does, Failure, down, level, play};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 // proves: FC-6
 #[tokio::test]
@@ -82,4 +90,69 @@ async fn a_chain_with_nothing_to_exercise_exercises_nothing() {
         .build();
     chain.run(1).await.unwrap();
     assert_eq!(chain.snapshot().exercised, 0);
+}
+
+// proves: FC-9
+#[tokio::test(start_paused = true)]
+async fn one_alone_is_sent_though_another_level_is_asked_first() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    let primary = service_fn(move |_: u32| {
+        let first = counted.fetch_add(1, SeqCst) == 0;
+        async move {
+            if first {
+                Ok::<_, Failure>(0)
+            } else {
+                pending().await
+            }
+        }
+    });
+    let fails = Source::function(async |_: u32| Err(down()));
+    let cache = LocalCache::keyed(|key: &u32| Some(*key)).fresh_for(SECOND);
+    let chain = FallbackChain::builder("alone")
+        .replica(fails)
+        .local_cache(cache)
+        .exercise(1.0)
+        .build();
+    let stack = chain.layer().layer(primary);
+    assert_eq!(stack.clone().oneshot(1).await.unwrap(), 0);
+    sleep(2 * SECOND).await;
+    let mut calls: Vec<_> = (0..5)
+        .map(|_| task::spawn(stack.clone().oneshot(1)))
+        .collect();
+    for call in &mut calls {
+        let _ = call.poll();
+    }
+    assert_eq!(
+        asked.load(SeqCst),
+        2,
+        "one is sent, the others get what is kept"
+    );
+}
+
+// proves: FC-3
+#[tokio::test(start_paused = true)]
+async fn after_the_callers_deadline_nobody_is_asked_first_either() {
+    let calls = Arc::default();
+    let breaker = CircuitBreaker::builder("replica").build();
+    let chain = FallbackChain::builder("late")
+        .primary(level::<u32>(0, Does::Answers, &calls))
+        .replica(level(1, Does::Answers, &calls).gate(breaker.clone()))
+        .exercise(1.0)
+        .build();
+    let out = chain
+        .run_before(Deadline::at(Instant::now()), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(calls.load(SeqCst), 0);
+    let seen = chain.snapshot();
+    assert_eq!(
+        (
+            out.failed.len(),
+            seen.exercised,
+            seen.levels[1].failed,
+            breaker.snapshot().neutral_count
+        ),
+        (0, 0, 0, 0)
+    );
 }

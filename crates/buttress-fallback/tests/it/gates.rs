@@ -14,6 +14,8 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 use crate::support::{Answer, Does, Failure, level};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn hanging() -> Source<u32, &'static str, Failure> {
     Source::function(|_| pending())
 }
@@ -174,4 +176,21 @@ async fn a_function_that_panics_before_it_has_a_future_counts_as_a_failure() {
         assert_eq!(breaker.snapshot().failure_count, failures);
         assert_eq!(chain.snapshot().levels[1].active_calls, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_hears_of_a_level_that_took_all_of_our_own_total() {
+    let breaker = CircuitBreaker::builder("replica").build();
+    let hangs: Source<u32, (), Failure> = Source::function(|_| pending());
+    let chain = FallbackChain::builder("total")
+        .replica(hangs.gate(breaker.clone()))
+        .build();
+    let total = Deadline::after(Instant::now(), SECOND).as_total();
+    let out = chain.run_before(total, 1).await.unwrap_err();
+    assert_eq!(
+        out.failed[0].tried.outcome(),
+        Outcome::Refused(Reason::TimedOut)
+    );
+    let seen = breaker.snapshot();
+    assert_eq!((seen.failure_count, seen.neutral_count), (1, 0));
 }

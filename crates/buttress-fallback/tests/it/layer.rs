@@ -1,12 +1,14 @@
 //! The layer, and what it tells.
 
 use std::error::Error as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use buttress_core::{Condition, Error, Inspect, Level, ServedBy, Value, Verdict, WidenLayer, by};
 use buttress_fallback::{Event, FallbackChain, Source};
 use buttress_sync::Mutex;
+use tokio_test::task;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::support::{Failure, down};
@@ -247,4 +249,36 @@ async fn an_answer_of_a_primary_of_the_chains_own_is_no_news() {
     chain.run(7).await.unwrap();
     assert!(heard.lock().is_empty());
     assert_eq!(chain.snapshot().levels[0].served, 1);
+}
+
+#[tokio::test]
+async fn a_value_that_panics_has_not_answered() {
+    let heard = Arc::new(AtomicU32::new(0));
+    let hears = Arc::clone(&heard);
+    let chain = FallbackChain::<u32, u32, Failure>::builder("panics")
+        .default(Source::with(|| panic!("a bug")))
+        .observer(move |event: &Event| {
+            if matches!(event, Event::Served { .. }) {
+                hears.fetch_add(1, SeqCst);
+            }
+        })
+        .build();
+    for layered in [false, true] {
+        let chain_ = chain.clone();
+        let panicked = if layered {
+            let stack = chain_
+                .layer()
+                .layer(service_fn(async |_: u32| Err::<u32, _>(down())));
+            let mut call = task::spawn(stack.oneshot(1));
+            catch_unwind(AssertUnwindSafe(|| call.poll().is_ready()))
+        } else {
+            let mut call = task::spawn(chain_.run(1));
+            catch_unwind(AssertUnwindSafe(|| call.poll().is_ready()))
+        };
+        assert!(panicked.is_err());
+    }
+    assert_eq!(
+        (chain.snapshot().levels[1].served, heard.load(SeqCst)),
+        (0, 0)
+    );
 }

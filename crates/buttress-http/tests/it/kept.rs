@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use buttress_core::{Cached, Deadline, Error, Reason, Rejected, WidenLayer};
-use buttress_fallback::{FallbackChain, LocalCache, Source};
+use buttress_fallback::{DistributedCacheLevel, FallbackChain, InMemory, LocalCache, Source};
 use buttress_http::{FallbackBody, HttpExt, KeptAnswer, LevelBody, Replayed};
 use buttress_http::{respond, respond_grpc};
 use bytes::Bytes;
@@ -417,4 +417,51 @@ async fn a_deadline_that_has_passed_is_said_to_be_that_and_is_known_as_a_refusal
         assert_eq!(rejected.reason(), Reason::DeadlineExceeded);
         assert_eq!(rejected.component().as_str(), "late");
     }
+}
+
+// proves: FC-9
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_change_is_not_kept_after_it() {
+    let case = Case::new(|by| LocalCache::keyed(by).fresh_for(60 * SECOND));
+    let slow = Says {
+        after: 3 * SECOND,
+        ..GOOD
+    };
+    let new = Says {
+        text: "new",
+        ..GOOD
+    };
+    let change = async {
+        sleep(SECOND).await;
+        case.send("POST", GOOD, &[]).await
+    };
+    let (before, _) = tokio::join!(case.read(slow, &[]), change);
+    assert_eq!(before, "good");
+    assert_eq!(case.read(new, &[]).await, "new");
+}
+
+// proves: FC-6, FC-8
+#[tokio::test(start_paused = true)]
+async fn who_wants_it_anew_is_not_given_what_was_kept_to_see_whether_the_cache_works() {
+    let by: By = |request| Some(request.uri().path().to_owned());
+    let cache = InMemory::new(10, 100_000, 600 * SECOND);
+    let chain = FallbackChain::builder("kept")
+        .distributed_cache(DistributedCacheLevel::keyed(cache, by))
+        .exercise(1.0)
+        .build();
+    let case = Case { chain };
+    let new = Says {
+        text: "new",
+        ..GOOD
+    };
+    assert_eq!(case.read(GOOD, &[]).await, "good");
+    assert_eq!(case.read(new, &[]).await, "good", "exercised");
+    let anew = [("cache-control", "no-cache")];
+    assert_eq!(case.read(new, &anew).await, "new");
+    // Of a change nothing is kept, so there is no cache to be tried, nor one that has failed.
+    let before = case.chain.snapshot();
+    case.send("POST", GOOD, &[]).await;
+    let after = case.chain.snapshot();
+    assert_eq!(after.exercised, before.exercised);
+    assert_eq!(after.levels[1].failed, before.levels[1].failed);
 }

@@ -2,16 +2,20 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::time::Duration;
 
+use buttress_bulkhead::Bulkhead;
 use buttress_circuit_breaker::CircuitBreaker;
-use buttress_core::{Error, WidenLayer};
-use buttress_fallback::{FallbackChain, Source};
+use buttress_core::{Deadline, Error, Reason, Rejectable, WidenLayer};
+use buttress_fallback::{FallbackChain, FallbackChainBuilder, Source};
 use buttress_http::{FallbackBody, HttpExt, LevelBody, Replayed};
+use buttress_rate_limit::{Rate, RateLimit};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -167,4 +171,64 @@ async fn until_headers_the_slot_is_free_with_the_head() {
     }
     drop(body);
     assert_eq!(active(&chain), 0);
+}
+
+const TOTAL: Duration = Duration::from_secs(10);
+
+fn says(text: &'static str) -> Response<LevelBody> {
+    Response::new(LevelBody::from(text))
+}
+
+fn two_levels() -> FallbackChainBuilder<Sent, Response<LevelBody>, Failure> {
+    let replica = Source::function(async |_: Sent| Ok(says("replica")));
+    FallbackChain::builder("chain")
+        .replica(replica)
+        .total_time(TOTAL)
+}
+
+fn primary()
+-> impl tower::Service<Sent, Response = Response<LevelBody>, Error = Failure, Future: Send> + Clone
+{
+    WidenLayer.layer(service_fn(async |_: Sent| {
+        Ok::<_, Infallible>(says("primary"))
+    }))
+}
+
+// proves: FC-3
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_takes_a_levels_time_leaves_the_call_to_the_next() {
+    let bulkhead = Bulkhead::builder("inner").max_concurrent(1).build();
+    let _slot = bulkhead.try_acquire().unwrap();
+    let limit = RateLimit::builder("inner")
+        .token_bucket(Rate::per_minute(1).burst(1))
+        .queue(8)
+        .build();
+    assert!(limit.try_acquire().is_ok());
+    let start = Instant::now();
+    // Neither a slot nor a turn comes before the primary has had its half; nobody has said that the caller has gone.
+    let layer = two_levels().build().layer().http();
+    let queued = layer.layer(bulkhead.layer().http().layer(primary()));
+    let answer = queued.oneshot(request()).await.unwrap();
+    assert_eq!(answer.headers()["x-degraded-level"], "replica");
+    assert_eq!(start.elapsed(), TOTAL / 2);
+    let limited = layer.layer(limit.waiting_layer().http().layer(primary()));
+    let answer = limited.oneshot(request()).await.unwrap();
+    assert_eq!(answer.headers()["x-degraded-level"], "replica");
+}
+
+// proves: FC-3
+#[tokio::test(start_paused = true)]
+async fn once_the_caller_has_gone_a_queue_leaves_the_call_to_nobody() {
+    let bulkhead = Bulkhead::builder("inner").max_concurrent(1).build();
+    let _slot = bulkhead.try_acquire().unwrap();
+    let chain = two_levels().primary_time(TOTAL).build();
+    let layer = chain.layer().http();
+    let queued = layer.layer(bulkhead.layer().http().layer(primary()));
+    let mut request = request();
+    let deadline = Deadline::after(Instant::now(), TOTAL);
+    request.extensions_mut().insert(deadline);
+    let refused = queued.oneshot(request).await.unwrap_err();
+    let reason = refused.rejection().unwrap().reason();
+    assert_eq!(reason, Reason::DeadlineExceeded);
+    assert_eq!(chain.snapshot().levels[1].served, 0);
 }

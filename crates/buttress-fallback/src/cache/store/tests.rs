@@ -1,3 +1,4 @@
+use buttress_testkit::deep;
 use proptest::prelude::*;
 
 use super::*;
@@ -22,44 +23,68 @@ struct Put {
     longest: i64,
 }
 
-/// The naive model: what was put, the oldest first. Times are seconds from the start.
+/// The naive model: what was put, the oldest first, and what was forgotten, likewise. Times are seconds from the start.
 #[derive(Default)]
-struct Model(Vec<Put>);
+struct Model {
+    kept: Vec<Put>,
+    forgotten: Vec<(u64, i64)>,
+    /// What was forgotten of any key before those.
+    before: i64,
+}
 
 impl Model {
     fn is_live(put: &Put, now: i64) -> bool {
         now - put.made < 5.min(put.longest) || now == put.made
     }
 
+    fn is_forgotten(&self, put: &Put) -> bool {
+        let of_key = self.forgotten.iter().filter(|(key, _)| *key == put.key);
+        put.made < self.before || of_key.map(|(_, made)| *made).any(|made| put.made < made)
+    }
+
     fn put(&mut self, put: Put, now: i64) {
-        while self.0.first().is_some_and(|kept| !Self::is_live(kept, now)) {
-            self.0.remove(0);
+        while self
+            .kept
+            .first()
+            .is_some_and(|kept| !Self::is_live(kept, now))
+        {
+            self.kept.remove(0);
         }
-        if let Some(place) = self.0.iter().position(|kept| kept.key == put.key) {
-            if self.0[place].made > put.made {
-                return;
-            }
-            self.0.remove(place);
-        }
-        if put.bytes > BOUNDS.bytes {
+        if self.is_forgotten(&put) {
             return;
         }
-        self.0.push(put);
-        while self.0.len() > BOUNDS.entries || self.bytes() > BOUNDS.bytes {
-            self.0.remove(0);
+        if let Some(place) = self.kept.iter().position(|kept| kept.key == put.key) {
+            if self.kept[place].made > put.made {
+                return;
+            }
+            self.kept.remove(place);
+        }
+        if put.bytes > BOUNDS.bytes || !Self::is_live(&put, now) {
+            return;
+        }
+        self.kept.push(put);
+        while self.kept.len() > BOUNDS.entries || self.bytes() > BOUNDS.bytes {
+            self.kept.remove(0);
         }
     }
 
     fn bytes(&self) -> usize {
-        self.0.iter().map(|put| put.bytes).sum()
+        self.kept.iter().map(|put| put.bytes).sum()
     }
 
     fn forget(&mut self, key: u64, made: i64) {
-        self.0.retain(|kept| kept.key != key || kept.made > made);
+        self.kept.retain(|kept| kept.key != key || kept.made > made);
+        let of_key = self.forgotten.iter().filter(|(of, _)| *of == key);
+        let made = of_key.map(|(_, made)| *made).chain([made]).max().unwrap();
+        self.forgotten.retain(|(of, _)| *of != key);
+        self.forgotten.push((key, made));
+        if self.forgotten.len() > BOUNDS.entries {
+            self.before = self.before.max(self.forgotten.remove(0).1);
+        }
     }
 
     fn get(&self, key: u64, now: i64) -> Option<(u32, bool)> {
-        let kept = self.0.iter().find(|kept| kept.key == key)?;
+        let kept = self.kept.iter().find(|kept| kept.key == key)?;
         let age = now - kept.made;
         Self::is_live(kept, now).then_some((kept.value, age < 2.min(kept.fresh).min(kept.longest)))
     }
@@ -86,6 +111,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(deep(300, 20_000)))]
+
     // proves: FC-7, FC-9
     #[test]
     fn it_keeps_what_the_model_keeps(steps in steps()) {
@@ -107,7 +134,7 @@ proptest! {
                     model.put(Put { key, value: number, bytes, made: asked - age, fresh, longest }, now);
                 }
             }
-            prop_assert_eq!(store.size(), (model.0.len(), model.bytes()));
+            prop_assert_eq!(store.size(), (model.kept.len(), model.bytes()));
             for key in 0..6 {
                 let held = store.get(key, at(now)).map(|held| (*held.answer, held.fresh));
                 prop_assert_eq!(held, model.get(key, now));
@@ -143,16 +170,40 @@ fn one_is_sent_for_what_is_not_fresh_any_more_and_the_others_get_it() {
         (Ok("a"), Ok("a"))
     );
     // It comes back: the next is sent.
-    store.is_back(1, sent);
+    store.come_back(1, sent);
     let next = first(&mut store, later).unwrap_err().unwrap();
     // What the first has left behind does not send a third.
-    store.is_back(1, sent);
+    store.come_back(1, sent);
     assert_eq!(first(&mut store, later), Ok("a"));
     put(&mut store, "b", later, later);
-    store.is_back(1, next);
+    store.come_back(1, next);
     assert_eq!(first(&mut store, later + SECOND), Ok("b"));
     assert!(first(&mut store, later + 3 * SECOND).unwrap_err().is_some());
     assert_eq!(first(&mut store, later + 5 * SECOND), Err(None), "too old");
+}
+
+// proves: FC-9
+#[test]
+fn an_answer_that_was_on_its_way_when_its_key_was_forgotten_is_not_kept() {
+    let mut store = Store::new(BOUNDS);
+    let start = Instant::now();
+    put(&mut store, "before", start, start);
+    store.forget(1, start + 2 * SECOND, Duration::ZERO);
+    let late = start + 3 * SECOND;
+    put(&mut store, "before, too", start + SECOND, late);
+    assert_eq!(first(&mut store, late), Err(None));
+    put(&mut store, "after", late, late);
+    assert_eq!(first(&mut store, late), Ok("after"));
+    // Where more keys were forgotten than can be remembered, nothing that is so old is kept, whatever its key.
+    for key in 2..6 {
+        store.forget(key, late, Duration::ZERO);
+    }
+    let keep = |store: &mut Store<_>, asked| {
+        store.put(9, Arc::new("another"), Keep::of(1), asked, late);
+        store.get(9, late).is_some()
+    };
+    assert!(!keep(&mut store, start + SECOND));
+    assert!(keep(&mut store, late));
 }
 
 // proves: FC-9
