@@ -23,6 +23,8 @@ mod rejected;
 mod replay;
 mod run;
 mod served_by;
+mod trail;
+mod tried;
 mod verdict;
 mod widen;
 
@@ -50,6 +52,8 @@ pub use crate::quota::{Quota, QuotaPolicy, QuotaSource, QuotaSources};
 pub use crate::rejected::{Reason, Refusal, Rejected};
 pub use crate::replay::{Recover, Replay, ReplayMemory};
 pub use crate::run::run;
-pub use crate::served_by::{Level, Outcome, ServedBy, Trail, Tried};
+pub use crate::served_by::{Level, ServedBy};
+pub use crate::trail::Trail;
+pub use crate::tried::{Outcome, Tried};
 pub use crate::verdict::{Again, Verdict};
 pub use crate::widen::{Widen, WidenFuture, WidenLayer};

@@ -1,5 +1,6 @@
 //! Levels that keep answers: whose they are, for how long, and for whom.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ mod store;
 
 pub use self::distributed::{DistributedCache, DistributedCacheLevel, InMemory};
 pub use self::local::LocalCache;
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An answer that was kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +41,7 @@ pub(crate) enum First<V> {
 pub(crate) enum Look<V> {
     Now(Option<Found<V>>),
     /// It must be waited for. `Err` where the cache cannot be asked.
-    Later(BoxFuture<Result<Option<Found<V>>, ()>>),
+    Later(BoxFuture<Result<Option<Found<V>>, BoxError>>),
 }
 
 /// A cache as a level of a chain.

@@ -70,6 +70,16 @@ impl<P: RequestContext<Req>, F, Req> RequestContext<Req> for CloneBy<P, F> {
         self.protocol.is_retry(request)
     }
 
+    #[inline(always)]
+    fn units(&self, request: &Req) -> u32 {
+        self.protocol.units(request)
+    }
+
+    #[inline(always)]
+    fn follows_quota(&self) -> bool {
+        self.protocol.follows_quota()
+    }
+
     fn sharing(&self, request: &Req) -> Sharing {
         self.protocol.sharing(request)
     }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::hash::Hash;
+use std::mem;
 use std::time::Duration;
 
 use buttress_core::{
@@ -8,7 +9,7 @@ use buttress_core::{
 
 use crate::cache::{CacheLevel, DistributedCache, DistributedCacheLevel, LocalCache};
 use crate::event::Event;
-use crate::gate::Slots;
+use crate::gate::{DynGate, Slots};
 use crate::handle::FallbackChain;
 use crate::source::Source;
 
@@ -32,6 +33,7 @@ pub(crate) struct Shelved<Req, V> {
     pub(crate) cache: Box<dyn CacheLevel<Req, V>>,
     pub(crate) time: Option<Duration>,
     pub(crate) slots: Option<Slots>,
+    pub(crate) gates: Vec<Box<dyn DynGate<()>>>,
 }
 
 /// Configures a [`FallbackChain`]. Every setting has a default, and every level may be left out.
@@ -106,7 +108,7 @@ impl<Req, T, E> FallbackChainBuilder<Req, T, E> {
 
 impl<Req, T, E, V: Clone + Send + Sync + 'static> FallbackChainBuilder<Req, T, E, Cached<V>> {
     /// Keeps answers that several processes share, too.
-    pub fn distributed_cache<Q, C>(mut self, cache: DistributedCacheLevel<V, Q, C>) -> Self
+    pub fn distributed_cache<Q, C>(mut self, mut cache: DistributedCacheLevel<V, Q, C>) -> Self
     where
         Q: Key<Req> + Send + Sync + 'static,
         C: DistributedCache<Q::Key, V>,
@@ -115,6 +117,7 @@ impl<Req, T, E, V: Clone + Send + Sync + 'static> FallbackChainBuilder<Req, T, E
             level: Level::DistributedCache,
             time: cache.time,
             slots: cache.slots.clone(),
+            gates: mem::take(&mut cache.gates),
             cache: cache.into_level(),
         });
         self
@@ -130,6 +133,7 @@ impl<Req, T, E, V: Clone + Send + Sync + 'static> FallbackChainBuilder<Req, T, E
             level: Level::LocalCache,
             time: None,
             slots: None,
+            gates: Vec::new(),
             cache: cache.into_level(),
         });
         self
@@ -255,7 +259,7 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
     /// Builds it, or says which setting makes no sense.
     ///
     /// # Errors
-    /// A name that is none, a share that is none, no time at all, two primaries, or more than eight levels, the primary included.
+    /// A name that is none, a share that is none, no time at all, two primaries, a value with a limit, or more than eight levels, the primary included.
     pub fn try_build(self) -> Result<FallbackChain<Req, T, E, K>, ConfigError> {
         self.name.validate()?;
         if !(0.0..=1.0).contains(&self.config.exercise) {
@@ -263,6 +267,17 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
         }
         if self.config.total.is_zero() {
             return Err(ConfigError::new("total_time", "must be above zero"));
+        }
+        if self.config.primary_time == Some(Duration::ZERO) {
+            return Err(ConfigError::new("primary_time", "must be above zero"));
+        }
+        if self
+            .sources
+            .iter()
+            .any(|(_, source)| source.is_limited_value())
+        {
+            let problem = "there at once, so it has no limit, time or gate";
+            return Err(ConfigError::new("value", problem));
         }
         let primaries = self.sources.iter();
         let primaries = primaries.filter(|(level, _)| *level == Level::Primary);

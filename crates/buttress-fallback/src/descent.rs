@@ -47,6 +47,8 @@ pub(crate) enum Step<O, L, E, V> {
     /// It is the primary's turn.
     Primary,
     Exhausted,
+    /// The call has ended.
+    Over,
 }
 
 /// The same, or that the next level is to be asked.
@@ -141,22 +143,32 @@ impl<T, E> Descent<T, E> {
         }
     }
 
-    /// Takes in that a level was asked in vain.
+    /// How long the level took that is asked now.
+    pub(crate) fn took(&self) -> Duration {
+        let took = self.times.map(|times| times.took(Instant::now()));
+        took.unwrap_or_default()
+    }
+
+    /// Takes in that a level was asked in vain, or passed over, which takes no time.
     pub(crate) fn fail<P, Req, L, K: Keeping>(
         &mut self,
         env: &Env<'_, P, Req, L, E, K>,
         place: u8,
         outcome: Outcome,
         cause: Option<Cause<E>>,
+        took: Duration,
     ) {
         // Only whoever has asked the primary has heard of it.
         if place == 0 {
             env.come_back();
         }
-        let took = self.times.map(|times| times.took(Instant::now()));
-        let Some(tried) = env.shared.failed(place, outcome, took.unwrap_or_default()) else {
-            return;
+        let has_gone = self.is_over && outcome == Outcome::Refused(Reason::DeadlineExceeded);
+        let tried = if has_gone {
+            env.shared.tell_failed(place, outcome, took)
+        } else {
+            env.shared.failed(place, outcome, took)
         };
+        let Some(tried) = tried else { return };
         self.trail.push(tried);
         if let Some(Cause::Error(error)) = &cause {
             env.shared.show(tried.level(), error);
@@ -181,7 +193,8 @@ impl<T, E> Descent<T, E> {
             self.cut = Some(rejected);
         }
         let cause = Some(Cause::Refused(rejected));
-        self.fail(env, place, Outcome::Refused(reason), cause);
+        let took = self.took();
+        self.fail(env, place, Outcome::Refused(reason), cause, took);
     }
 
     /// Why nobody waits any more, where that is so.

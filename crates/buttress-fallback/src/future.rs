@@ -24,6 +24,9 @@ mod call;
 pin_project! {
     /// The future of a call that is answered by another level where the primary does not.
     ///
+    /// # Panics
+    /// Where anybody has to be waited for outside of a tokio runtime with a timer.
+    ///
     /// # Cancel safety
     /// Dropping it drops the call of the level that is asked; no other starts.
     #[must_use = "futures do nothing unless polled"]
@@ -181,16 +184,17 @@ where
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Pending => Poll::Pending,
             },
-            StageProjection::Unready { error } => match error.take() {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
+            StageProjection::Unready { error } => error
+                .take()
+                .map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
             StageProjection::Below { step } => {
                 if let Some(ended) = ready!(call.below::<R>(step, timer.as_mut(), cx)) {
                     return Poll::Ready(ended);
                 }
-                let parked = call.ahead();
-                stage.set(Stage::Readying { parked });
+                stage.set(match call.ahead() {
+                    parked @ Some(_) => Stage::Readying { parked },
+                    None => Stage::Below { step: None },
+                });
                 continue;
             }
         };

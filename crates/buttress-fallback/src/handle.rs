@@ -77,7 +77,7 @@ impl<Req, T, E, K: Keeping> Inspect for FallbackChain<Req, T, E, K> {
         "fallback_chains"
     }
 
-    /// `Degraded` when the primary was asked in vain in the last 5 to 10 s, or since the look before that, and `Down` when no level
+    /// `Degraded` when the primary was asked in vain, or a component of ours refused it the call, in the last 5 to 10 s, or since the look before that, and `Down` when no level
     /// answered; as long as nothing happens it stays what it was. Looks do not change what other looks see.
     fn condition(&self) -> Condition {
         self.0.condition()
@@ -88,6 +88,7 @@ impl<Req, T, E, K: Keeping> Inspect for FallbackChain<Req, T, E, K> {
         let snapshot = self.snapshot();
         let mut facts = vec![
             ("exhausted", Value::Count(snapshot.exhausted)),
+            ("expired", Value::Count(snapshot.expired)),
             ("exercised", Value::Count(snapshot.exercised)),
             ("degraded", Value::Count(snapshot.degraded())),
         ];

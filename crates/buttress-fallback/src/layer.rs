@@ -10,7 +10,7 @@ use crate::service::FallbackService;
 
 /// Asks the other levels of a chain when a service fails.
 ///
-/// Made by [`FallbackChain::layer`]. The service is the primary, and must be `Clone`. Its readiness is part of the call: a service that
+/// Made by [`FallbackChain::layer`]. The service is the primary, and must be `Clone`; for futures that are `Send` it must be `Sync`, too. Its readiness is part of the call: a service that
 /// is not ready in its time, or fails to get ready, is fallen back from too, so this layer is always ready. `P` is the protocol of the
 /// calls: plain by default, where requests must be `Clone` and all levels answer with the same type; HTTP or gRPC after `.http()` or
 /// `.grpc()` of `buttress-http`, or inside its `respond`, where bodies are kept while they are sent, and answers are marked.

@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::time::Duration;
 
 use buttress_core::{
     Asking, Classify, Deadline, Keeping, Levels, Name, Plain, Reclassify, Rejectable, Rejected,
-    Replay, ServedBy, Sharing, Tried, Verdict, find_rejection,
+    ServedBy, Sharing, Tried, Verdict, find_rejection,
 };
 use buttress_timer::Timer;
 use tokio::time::Instant;
@@ -38,6 +39,10 @@ pub struct Exhausted<E> {
     pub failed: Vec<Failed<E>>,
     /// Whether the last of them is an answer: an error that does not move on, such as a caller's. Then the chain is none the worse.
     pub answered: bool,
+    /// Why that is no failure of any level: the caller's deadline has passed, or all of them were refused by components of ours.
+    pub refused: Option<Rejected>,
+    /// When to come back: the soonest that a level has named.
+    pub retry_after: Option<Duration>,
 }
 
 /// What became of a level that was asked in vain.
@@ -60,6 +65,8 @@ pub enum Cause<E> {
     Answer,
     /// A component of ours refused the call, or the time was over.
     Refused(Rejected),
+    /// The cache could not be asked.
+    Cache(Box<dyn StdError + Send + Sync>),
     /// It has nothing for this request, or the request could not be sent again.
     None,
 }
@@ -69,6 +76,7 @@ impl<E: StdError + 'static> Cause<E> {
         match self {
             Self::Error(error) => Some(error),
             Self::Refused(rejected) => Some(rejected),
+            Self::Cache(error) => Some(&**error),
             Self::Answer | Self::None => None,
         }
     }
@@ -80,6 +88,9 @@ impl<E: fmt::Display> fmt::Display for Exhausted<E> {
             write!(f, "{} has answered with an error", self.name)?;
         } else {
             write!(f, "no level of {} has answered", self.name)?;
+        }
+        if let (Some(refused), true) = (&self.refused, self.failed.is_empty()) {
+            write!(f, ": {}", refused.reason())?;
         }
         for (number, failed) in self.failed.iter().enumerate() {
             let comma = if number == 0 { ": " } else { ", " };
@@ -93,11 +104,13 @@ impl<E: fmt::Display> fmt::Display for Exhausted<E> {
 }
 
 impl<E: StdError + 'static> StdError for Exhausted<E> {
-    /// That of the first level that had one; of an answer that is an error, this error.
+    /// That of the first level that had one, else why the call was refused; of an answer that is an error, this error.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let last = self.failed.last().filter(|_| self.answered);
         let mut failed = last.into_iter().chain(&self.failed);
-        failed.find_map(|failed| failed.cause.as_error())
+        let of_levels = failed.find_map(|failed| failed.cause.as_error());
+        let refused = self.refused.as_ref();
+        of_levels.or_else(|| refused.map(|refused| refused as _))
     }
 }
 
@@ -108,6 +121,9 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
     ///
     /// # Errors
     /// What every level said that was asked, and whether the last has [answered](Exhausted::answered).
+    ///
+    /// # Panics
+    /// Where a level has to be waited for outside of a tokio runtime with a timer.
     ///
     /// # Cancel safety
     /// Dropping the future drops the call of the level that is asked; no other starts.
@@ -183,26 +199,24 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
         let times = deadline.map(|deadline| shared.times(Instant::now(), Some(deadline)));
         let mut descent = Descent::<T, E>::new(shared.walk(), times);
         descent.failed = Some(Vec::new());
-        let kept = Replay::<Req>::prepare(&protocol, request, &shared.memory).1;
-        let ended = walk_down(&env, &mut descent, kept).await;
+        let ended = walk_down(&env, &mut descent, Some(request)).await;
         let failed = descent.failed.take().unwrap_or_default();
-        let name = shared.name;
-        match ended {
-            Ended::Served(answer, by) => Ok(Served { answer, by, failed }),
-            Ended::Answered => Err(Exhausted {
-                name,
-                failed,
-                answered: true,
-            }),
+        let refused = descent.refused(shared.name);
+        let answered = match ended {
+            Ended::Served(answer, by) => return Ok(Served { answer, by, failed }),
+            Ended::Answered => true,
             Ended::Exhausted => {
-                shared.tell_exhausted(&descent.trail);
-                Err(Exhausted {
-                    name,
-                    failed,
-                    answered: false,
-                })
+                shared.tell_exhausted(&descent.trail, refused);
+                false
             }
-        }
+        };
+        Err(Exhausted {
+            name: shared.name,
+            failed,
+            answered,
+            refused: refused.filter(|_| !answered),
+            retry_after: descent.trail.retry_after(),
+        })
     }
 }
 
@@ -242,7 +256,7 @@ where
                 next = wait.await;
             }
             // Without a primary of its own a chain begins below it.
-            Step::Primary => {}
+            Step::Primary | Step::Over => {}
             Step::Failed(tried, error) => {
                 let cause = Cause::Error(error);
                 descent

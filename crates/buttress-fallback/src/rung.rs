@@ -17,8 +17,11 @@ pub(crate) struct Rung<Req, T, E, V> {
     pub(crate) time: Option<Duration>,
     pub(crate) slots: Option<Slots>,
     pub(crate) gates: Vec<Box<dyn DynGate<Req>>>,
+    /// Those of a cache, which is asked for a key: there is no request to see.
+    pub(crate) look_gates: Vec<Box<dyn DynGate<()>>>,
     pub(crate) served: AtomicU64,
     pub(crate) failed: AtomicU64,
+    pub(crate) passed_over: AtomicU64,
     /// When it last did, in nanoseconds from the start, and one more; 0 when it never did.
     pub(crate) last: AtomicU64,
 }
@@ -39,8 +42,10 @@ impl<Req, T, E, V> Rung<Req, T, E, V> {
             time,
             slots: None,
             gates: Vec::new(),
+            look_gates: Vec::new(),
             served: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
             last: AtomicU64::new(0),
         }
     }
@@ -62,6 +67,7 @@ impl<Req, T, E, V> Rung<Req, T, E, V> {
     pub(crate) fn of_cache(shelved: Shelved<Req, V>) -> Self {
         Self {
             slots: shelved.slots,
+            look_gates: shelved.gates,
             ..Self::new(shelved.level, Ask::Cache(shelved.cache), shelved.time)
         }
     }

@@ -137,8 +137,11 @@ where
         let begun = descent.begin::<P, R, Req, T, K>(&env(&template, cold.as_deref()), &mut kept);
         let stage = match begun {
             Some(step) => {
-                if let (Step::Running(_), Some(cold)) = (&step, &mut cold) {
-                    cold.ahead = Some((self.take(), sent));
+                match (&step, &mut cold) {
+                    (Step::Running(_), Some(cold)) => cold.ahead = Some((self.take(), sent)),
+                    // What failed to get ready is not what the next call asks.
+                    _ if matches!(self.readiness, Readiness::Failed(_)) => drop(self.take()),
+                    _ => {}
                 }
                 Stage::Below { step: Some(step) }
             }

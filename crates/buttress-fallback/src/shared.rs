@@ -45,6 +45,7 @@ pub(crate) struct Shared<Req, T, E, K: Keeping> {
     pub(crate) exercised: AtomicU64,
     pub(crate) fresh: AtomicU64,
     pub(crate) exhausted: AtomicU64,
+    pub(crate) expired: AtomicU64,
     logged: OncePerSecond,
     looks: Mutex<Looks>,
 }
@@ -89,6 +90,7 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
             exercised: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
             exhausted: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             logged: OncePerSecond::default(),
         }
     }
@@ -191,11 +193,22 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         self.listener.tell(&Event::Served { by });
     }
 
-    /// A level was asked in vain.
+    /// A level was asked in vain, or passed over.
     pub(crate) fn failed(&self, place: u8, outcome: Outcome, took: Duration) -> Option<Tried> {
         let rung = self.rungs.get(usize::from(place))?;
-        rung.failed.fetch_add(1, Ordering::Relaxed);
-        let tried = Tried::new(rung.level, place, outcome, took);
+        let count = if outcome.is_passed_over() {
+            &rung.passed_over
+        } else {
+            &rung.failed
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.tell_failed(place, outcome, took)
+    }
+
+    /// The same where nobody waits any more, which says nothing about the level: it is told of, and not counted.
+    pub(crate) fn tell_failed(&self, place: u8, outcome: Outcome, took: Duration) -> Option<Tried> {
+        let level = self.rungs.get(usize::from(place))?.level;
+        let tried = Tried::new(level, place, outcome, took);
         if self.listener.is_there() {
             self.listener.tell(&Event::Failed { tried });
         }
@@ -208,8 +221,16 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         }
     }
 
+    /// No level has answered; `refused` says that this is no failure of any.
     #[cold]
-    pub(crate) fn tell_exhausted(&self, trail: &Trail) {
+    pub(crate) fn tell_exhausted(&self, trail: &Trail, refused: Option<Rejected>) {
+        let reason = refused.map(|refused| refused.reason());
+        // That the caller has gone says nothing about the chain.
+        if reason == Some(Reason::DeadlineExceeded) {
+            self.expired.fetch_add(1, Ordering::Relaxed);
+            self.listener.tell(&Event::Exhausted { trail: *trail });
+            return;
+        }
         self.exhausted.fetch_add(1, Ordering::Relaxed);
         if tracing::enabled!(target: TARGET, Weight::WARN) {
             let now = Instant::now().saturating_duration_since(self.start);
@@ -234,7 +255,7 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
         };
         let counts = Counts {
             primary: self.primary_count() + of(|rung| &rung.served),
-            fell: of(|rung| &rung.failed),
+            fell: of(|rung| &rung.failed) + of(|rung| &rung.passed_over),
             exhausted: self.exhausted.load(Ordering::Relaxed),
         };
         looks.condition(counts, now)
@@ -242,12 +263,15 @@ impl<Req, T, E, K: Keeping> Shared<Req, T, E, K> {
 
     /// How many answers each level has given of which nobody read the clock.
     pub(crate) fn untimed(&self) -> Vec<u64> {
-        let of = |(place, rung): (usize, &Rung<Req, T, E, K::Value>)| match rung.asks {
-            _ if place == 0 => self.primary_count(),
+        let of = |rung: &Rung<Req, T, E, K::Value>| match rung.asks {
             Ask::Value(_) => rung.served.load(Ordering::Relaxed),
             _ => 0,
         };
-        self.rungs.iter().enumerate().map(of).collect()
+        let mut untimed: Vec<_> = self.rungs.iter().map(of).collect();
+        if let Some(primary) = untimed.first_mut() {
+            *primary += self.primary_count();
+        }
+        untimed
     }
 }
 

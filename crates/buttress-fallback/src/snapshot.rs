@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub levels: Vec<LevelSnapshot>,
     /// How often no level has answered.
     pub exhausted: u64,
+    /// How many calls were given up because their caller's deadline had passed.
+    pub expired: u64,
     /// How many calls went to another level first, so that it is known to work.
     pub exercised: u64,
     /// How many answers of caches were fresh: as good as one of the primary.
@@ -35,10 +37,13 @@ pub struct Snapshot {
 pub struct LevelSnapshot {
     /// The level.
     pub level: Level,
-    /// How many answers came from it.
+    /// How many answers came from it, good or not: all that were not moved on from.
     pub served: u64,
     /// How often it was asked in vain.
     pub failed: u64,
+    /// How often the call went on without it: it was full, a component of ours refused the call, nothing was kept, or the request could
+    /// not be sent again.
+    pub passed_over: u64,
     /// How many calls it has at this moment; none counted where they have no limit here.
     pub active_calls: u32,
     /// The most that it may have.
@@ -47,7 +52,7 @@ pub struct LevelSnapshot {
     pub entries: usize,
     /// How many bytes they are.
     pub bytes: usize,
-    /// How long ago it last answered. Of the primary, and of levels that answer without a wait, nobody reads the clock: what came
+    /// How long ago it last answered well. Of the primary, and of levels that answer without a wait, nobody reads the clock: what came
     /// between two snapshots counts as of the second.
     pub last_success: Option<Duration>,
 }
@@ -77,6 +82,7 @@ impl Snapshot {
                 level: rung.level,
                 served,
                 failed: rung.failed.load(Ordering::Relaxed),
+                passed_over: rung.passed_over.load(Ordering::Relaxed),
                 active_calls: rung.slots.as_ref().map_or(0, Slots::taken),
                 max_concurrent: rung.slots.as_ref().map(Slots::most),
                 entries,
@@ -88,6 +94,7 @@ impl Snapshot {
             name: shared.name,
             levels,
             exhausted: shared.exhausted.load(Ordering::Relaxed),
+            expired: shared.expired.load(Ordering::Relaxed),
             exercised: shared.exercised.load(Ordering::Relaxed),
             fresh: shared.fresh.load(Ordering::Relaxed),
             kept_bytes: shared.memory.used(),

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use crate::gate::{DynGate, Erased, Slots};
 
+/// Boxed, so that a chain's type does not grow with its levels: those below the primary are off the path of a call that goes well.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A level of a chain: a service, a function or a value, and what limits it.
@@ -95,6 +96,11 @@ impl<Req, T, E> Source<Req, T, E> {
             has_usual_limit: false,
             gates: Vec::new(),
         }
+    }
+
+    pub(crate) fn is_limited_value(&self) -> bool {
+        let is_limited = self.slots.is_some() || self.time.is_some() || !self.gates.is_empty();
+        matches!(self.asks, Asks::Value(_)) && is_limited
     }
 
     /// Lets it take this long, as far as there is time; otherwise the time that is left is divided by the number of levels that are

@@ -48,15 +48,22 @@ impl Walk {
         Some(place)
     }
 
+    /// Whether the primary is still to be asked.
+    pub(crate) const fn is_before_primary(self) -> bool {
+        self.unasked & 1 != 0
+    }
+
     /// How many are left, with the one that is asked now.
     const fn left(self) -> u32 {
         self.unasked.count_ones() + 1
     }
 
     /// How long the level that is asked now may take of the time that is left: an equal part with those after it, or as long as
-    /// was set for it.
+    /// was set for it. One that is asked before the primary has its part at most.
     pub(crate) fn share(self, left: Duration, own: Option<Duration>) -> Duration {
-        own.map_or_else(|| left / self.left(), |own| own.min(left))
+        let part = left / self.left();
+        let most = if self.is_before_primary() { part } else { left };
+        own.map_or(part, |own| own.min(most))
     }
 }
 

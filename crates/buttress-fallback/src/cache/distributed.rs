@@ -6,13 +6,15 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_core::{Keep, Key, Sharing};
+use buttress_core::{Gate, Keep, Key, Plain, Sharing};
 use tokio::time::Instant;
 
 use super::locked::Locked;
 use super::store::Bounds;
 use super::{CacheLevel, First, Found, Look, Shelf, WithTenant, may_be_kept};
-use crate::gate::Slots;
+use crate::gate::{DynGate, Erased, Slots};
+
+type Weigh<V> = Arc<dyn Fn(&V) -> usize + Send + Sync>;
 
 /// Answers that several processes keep together.
 ///
@@ -47,6 +49,8 @@ pub struct DistributedCacheLevel<V, K, C> {
     keeps_replicas: bool,
     pub(crate) time: Option<Duration>,
     pub(crate) slots: Option<Slots>,
+    pub(crate) gates: Vec<Box<dyn DynGate<()>>>,
+    weigh: Option<Weigh<V>>,
     kept: PhantomData<fn() -> V>,
 }
 
@@ -61,6 +65,8 @@ impl<V, K, C> DistributedCacheLevel<V, K, C> {
             keeps_replicas: false,
             time: None,
             slots: Some(Slots::new(100)),
+            gates: Vec::new(),
+            weigh: None,
             kept: PhantomData,
         }
     }
@@ -78,6 +84,8 @@ impl<V, K, C> DistributedCacheLevel<V, K, C> {
             keeps_replicas: self.keeps_replicas,
             time: self.time,
             slots: self.slots,
+            gates: self.gates,
+            weigh: self.weigh,
             kept: PhantomData,
         }
     }
@@ -106,6 +114,22 @@ impl<V, K, C> DistributedCacheLevel<V, K, C> {
         self
     }
 
+    /// Lets a gate decide on each look, such as a breaker: it hears whether the cache could be asked.
+    pub fn gate<G>(mut self, gate: G) -> Self
+    where
+        G: Gate<(), Plain> + Send + Sync + 'static,
+        G::Permit: Send + Sync + 'static,
+    {
+        self.gates.push(Box::new(Erased(gate)));
+        self
+    }
+
+    /// Counts the bytes of an answer, as [`LocalCache::weigh`](crate::LocalCache::weigh) does.
+    pub fn weigh(mut self, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
+        self.weigh = Some(Arc::new(weigh));
+        self
+    }
+
     pub(crate) fn into_level<Req>(self) -> Box<dyn CacheLevel<Req, V>>
     where
         K: Key<Req> + Send + Sync + 'static,
@@ -125,10 +149,11 @@ impl<V, K, C> fmt::Debug for DistributedCacheLevel<V, K, C> {
     }
 }
 
-struct Place<K, C> {
+struct Place<V, K, C> {
     cache: Arc<C>,
     key: K,
     stale: Duration,
+    weigh: Option<Weigh<V>>,
 }
 
 impl<Req, V, K, C> CacheLevel<Req, V> for DistributedCacheLevel<V, K, C>
@@ -145,6 +170,7 @@ where
             cache: Arc::clone(&self.cache),
             key: self.key.key(request)?,
             stale: self.stale,
+            weigh: self.weigh.clone(),
         }))
     }
 
@@ -157,7 +183,7 @@ where
     }
 }
 
-impl<K, C, V> Shelf<V> for Place<K, C>
+impl<V, K, C> Shelf<V> for Place<V, K, C>
 where
     K: Send + Sync + 'static,
     C: DistributedCache<K, V>,
@@ -170,7 +196,7 @@ where
     fn look(self: Arc<Self>, _: Instant) -> Look<V> {
         // The cache is asked at the first poll: in the level's time, and with its slot.
         Look::Later(Box::pin(async move {
-            let found = self.cache.get(&self.key).await.map_err(drop)?;
+            let found = self.cache.get(&self.key).await?;
             let found = found.filter(|(_, age)| *age < self.stale || age.is_zero());
             Ok(found.map(|(value, age)| Found {
                 value,
@@ -182,7 +208,9 @@ where
 
     fn keep(&self, value: V, keep: Keep, asked: Instant, now: Instant) {
         let since = now.saturating_duration_since(asked);
+        let weigh = self.weigh.as_ref();
         let keep = Keep {
+            bytes: weigh.map_or(keep.bytes, |weigh| weigh(&value)),
             age: keep.age.saturating_add(since),
             longest: keep.longest.min(self.stale),
             ..keep

@@ -95,8 +95,8 @@ impl<V, K> LocalCache<V, K> {
     }
 
     /// Takes so young an answer for as good as one of the primary, which is not asked then; none by default, so the primary is always
-    /// asked first. Its age counts from when it was asked for, and an answer may say that it is fresh for less. Once it is older one caller asks for another, and those who come until the
-    /// primary has answered that one get it, as long as it is not stale.
+    /// asked first. Its age counts from when it was asked for, and an answer may say that it is fresh for less. Once it is older one caller
+    /// asks for another, and those who come until the primary has answered that one get it, as long as it is not stale.
     pub const fn fresh_for(mut self, age: Duration) -> Self {
         self.bounds.fresh = age;
         self

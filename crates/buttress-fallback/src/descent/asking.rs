@@ -1,6 +1,7 @@
 //! Asks one level.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_core::{
     Keeping, Level, Levels, Outcome, Reason, Rejected, Replay, RequestContext, failing_on_unwind,
@@ -43,7 +44,7 @@ impl<T, E> Descent<T, E> {
             Ask::Call(call) => {
                 let request = kept.as_mut().and_then(|kept| env.protocol.replay(kept));
                 let Some(mut request) = request else {
-                    self.fail(env, place, Outcome::NotReplayable, None);
+                    self.fail(env, place, Outcome::NotReplayable, None, Duration::ZERO);
                     return None;
                 };
                 let taken = Permits::take(rung.slots.as_ref(), &rung.gates, &mut request);
@@ -68,18 +69,17 @@ impl<T, E> Descent<T, E> {
         K: Keeping,
     {
         let Some(shelf) = env.shelf(place) else {
-            self.fail(env, place, Outcome::Missing, None);
+            self.fail(env, place, Outcome::Missing, None, Duration::ZERO);
             return None;
         };
         match Arc::clone(shelf).look(Instant::now()) {
             Look::Now(Some(found)) if env.fits::<T>(&found) => Some(self.found(env, place, found)),
             Look::Now(_) => {
-                self.fail(env, place, Outcome::Missing, None);
+                self.fail(env, place, Outcome::Missing, None, Duration::ZERO);
                 None
             }
             Look::Later(look) => {
-                // A cache is asked for a key: there is no request for a gate to see.
-                let taken = Permits::take::<()>(rung.slots.as_ref(), &[], &mut ());
+                let taken = Permits::take(rung.slots.as_ref(), &rung.look_gates, &mut ());
                 let permits = self.admit(env, place, taken)?;
                 let running = Running::new(place, Work::Look(look), Some(permits));
                 Some(Step::Running(running))
@@ -132,7 +132,13 @@ impl<T, E> Descent<T, E> {
             }
         };
         let outcome = Outcome::Refused(rejected.reason());
-        self.fail(env, place, outcome, Some(Cause::Refused(rejected)));
+        self.fail(
+            env,
+            place,
+            outcome,
+            Some(Cause::Refused(rejected)),
+            Duration::ZERO,
+        );
         self.come_back_after(rejected.retry_after());
         None
     }

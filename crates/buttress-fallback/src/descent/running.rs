@@ -8,12 +8,12 @@ use buttress_core::{
 };
 use buttress_sync::Mutex;
 use buttress_timer::Timer;
-use tokio::time::Instant;
 
 use super::{Descent, Step, Taken, outcome, put_down};
-use crate::cache::Found;
+use crate::cache::{BoxError, Found};
 use crate::course::{Env, Judged, Speaks};
 use crate::gate::Permits;
+use crate::run::Cause;
 use crate::source::BoxFuture;
 
 /// A level below the primary that is asked now.
@@ -26,13 +26,13 @@ pub(crate) struct Running<L, E, V> {
 
 pub(super) enum Work<L, E, V> {
     Call(BoxFuture<Result<L, E>>),
-    Look(BoxFuture<Result<Option<Found<V>>, ()>>),
+    Look(BoxFuture<Result<Option<Found<V>>, BoxError>>),
 }
 
 /// What a level has come back with.
 enum Came<L, E, V> {
     Call(Result<L, E>),
-    Look(Result<Option<Found<V>>, ()>),
+    Look(Result<Option<Found<V>>, BoxError>),
 }
 
 impl<L, E, V> Running<L, E, V> {
@@ -119,17 +119,12 @@ impl<T, E> Descent<T, E> {
         drop(work);
         let result = match came {
             Came::Call(result) => result,
-            Came::Look(Ok(Some(found))) if env.fits::<T>(&found) => {
-                return Some(self.found(env, place, found));
-            }
-            Came::Look(looked) => {
-                let outcome = looked.map_or(Outcome::Failed, |_| Outcome::Missing);
-                self.fail(env, place, outcome, None);
-                return None;
-            }
+            Came::Look(looked) => return self.looked(env, place, looked, permits),
         };
         let verdict = Classify::<L, E>::classify(env.protocol, result.as_ref());
-        let judged = env.judge(result.as_ref(), verdict);
+        let mut judged = env.judge(result.as_ref(), verdict);
+        // Whoever was asked before the primary has the last word only where all is well.
+        judged.moves_on |= self.walk.is_before_primary() && verdict != Verdict::Success;
         match result {
             Ok(answer) if !judged.moves_on => {
                 Some(self.serve(env, place, verdict, answer, permits.unwrap_or_default()))
@@ -141,6 +136,34 @@ impl<T, E> Descent<T, E> {
                 self.failed(env, place, &judged, result, cx)
             }
         }
+    }
+
+    /// A cache has said what it has, or cannot be asked.
+    fn looked<P, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        place: u8,
+        looked: Result<Option<Found<K::Value>>, BoxError>,
+        permits: Option<Permits>,
+    ) -> Taken<P::Output, L, E, K::Value>
+    where
+        P: Speaks<Req, T, L, E, K>,
+        K: Keeping,
+    {
+        if let Some(permits) = permits {
+            permits.settle(match looked {
+                Ok(_) => Verdict::Success,
+                Err(_) => Verdict::Failure,
+            });
+        }
+        let (outcome, cause) = match looked {
+            Ok(Some(found)) if env.fits::<T>(&found) => return Some(self.found(env, place, found)),
+            Ok(_) => (Outcome::Missing, None),
+            Err(error) => (Outcome::Failed, Some(Cause::Cache(error))),
+        };
+        let took = self.took();
+        self.fail(env, place, outcome, cause, took);
+        None
     }
 
     /// A level has failed: in vain, or in a way that is not moved on from.
@@ -161,7 +184,8 @@ impl<T, E> Descent<T, E> {
             result => {
                 self.come_back_after(env.retry_after(result.as_ref(), judged));
                 let cause = put_down(env.protocol, result, cx);
-                self.fail(env, place, outcome(judged), Some(cause));
+                let took = self.took();
+                self.fail(env, place, outcome(judged), Some(cause), took);
                 None
             }
         }
@@ -176,13 +200,18 @@ impl<T, E> Descent<T, E> {
         error: E,
     ) -> Step<O, L, E, K::Value> {
         let level = env.rung(place).map_or(Level::Backup, |rung| rung.level);
-        if judged.verdict == Verdict::Success {
-            let by = || self.by(level, place, None);
-            env.shared.served(place, self.now(), by);
-        }
-        let took = self.times.map(|times| times.took(Instant::now()));
-        let took = took.unwrap_or_default();
-        Step::Failed(Tried::new(level, place, outcome(judged), took), error)
+        let outcome = outcome(judged);
+        let took = self.took();
+        let tried = if judged.refusal.is_some() {
+            env.shared.failed(place, outcome, took)
+        } else {
+            let now = self.now().filter(|_| judged.verdict == Verdict::Success);
+            env.shared
+                .served(place, now, || self.by(level, place, None));
+            None
+        };
+        let tried = tried.unwrap_or_else(|| Tried::new(level, place, outcome, took));
+        Step::Failed(tried, error)
     }
 
     /// A level has answered. What it has taken is given back when the answer is over, which the protocol knows.

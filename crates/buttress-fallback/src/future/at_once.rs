@@ -41,8 +41,8 @@ where
         if !judged.moves_on {
             return Err(result);
         }
-        shared.show(Level::Primary, error);
         let tried = shared.failed(0, outcome(&judged), Duration::ZERO);
+        shared.show(Level::Primary, error);
         let by = || {
             let mut errors = Trail::new();
             tried.into_iter().for_each(|tried| errors.push(tried));

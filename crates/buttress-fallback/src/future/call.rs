@@ -137,13 +137,18 @@ where
         }
     }
 
-    /// The primary, which has its turn after another level, and what it is asked.
+    /// The primary, which has its turn after another level, and what it is asked. Nothing where that has left it no time.
     pub(super) fn ahead(&mut self) -> Option<(S, Req)> {
         let Under { descent, cold } = self.under.as_mut()?;
         let (service, mut request) = cold.as_mut()?.ahead.take()?;
         let shared = &self.template.chain.0;
         descent.ask_primary(shared);
         if let Some(times) = &descent.times {
+            if times.due <= times.since {
+                let over = descent.why_over();
+                descent.give_up_level(&env(&self.template, cold.as_deref()), 0, over);
+                return None;
+            }
             tell(
                 &self.template.protocol,
                 &mut request,
@@ -182,10 +187,11 @@ where
         env.come_back();
         let judged = env.judge(result.as_ref(), verdict);
         if judged.moves_on {
+            let took = descent.took();
+            descent.fail(&env, 0, outcome(&judged), None, took);
             if let Err(error) = &result {
                 env.shared.show(Level::Primary, error);
             }
-            descent.fail(&env, 0, outcome(&judged), None);
             descent.come_back_after(env.retry_after(result.as_ref(), &judged));
             descent.first = Some(result);
             return None;
@@ -193,6 +199,10 @@ where
         let is_good = verdict == Verdict::Success;
         if is_good {
             env.shared.primary_served();
+        } else if judged.refusal.is_some() {
+            env.shared.failed(0, outcome(&judged), descent.took());
+        } else {
+            env.shared.served(0, None, || descent.by_primary());
         }
         let answer = match result {
             Ok(answer) => answer,
@@ -227,7 +237,8 @@ where
         };
         let env = env(&self.template, cold.as_deref());
         loop {
-            let taken = match step.take() {
+            // Polled again after a panic, or after its end, it asks nobody.
+            let taken = match step.replace(Step::Over) {
                 Some(taken) => taken,
                 None => descent.advance::<P, R, Req, L, K>(&env, &mut self.kept),
             };
@@ -246,6 +257,7 @@ where
                     }
                 }
                 Step::Primary => return Poll::Ready(None),
+                Step::Over => return Poll::Pending,
                 Step::Served(answer, by) => {
                     let answer = env.note::<A>(answer, by);
                     Ok(self.template.mark.mark(answer, &by))
@@ -273,8 +285,8 @@ where
     K: Keeping,
     P: Speaks<Req, A, L, E, K>,
 {
-    env.shared.tell_exhausted(&descent.trail);
     let refused = descent.refused(env.shared.name);
+    env.shared.tell_exhausted(&descent.trail, refused);
     // Nobody has answered, so it does not say who.
     if let Some(answer) = env.protocol.exhausted(&descent.trail, refused) {
         return Ok(answer);

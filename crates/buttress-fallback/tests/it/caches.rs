@@ -1,15 +1,16 @@
 //! What caches keep, for whom, and what they never do.
 
 use std::error::Error;
-use std::future::{Pending, pending, ready};
+use std::future::{Pending, Ready, pending, ready};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use buttress_core::{Keep, Level, Outcome, Verdict, by};
+use buttress_circuit_breaker::CircuitBreaker;
+use buttress_core::{Keep, Level, Outcome, Reason, Verdict, by};
 use buttress_fallback::{
-    DistributedCache, DistributedCacheLevel, FallbackChain, InMemory, LocalCache, Source,
+    Cause, DistributedCache, DistributedCacheLevel, FallbackChain, InMemory, LocalCache, Source,
 };
 use buttress_sync::Mutex;
 use tokio::time::sleep;
@@ -83,7 +84,8 @@ async fn an_answer_outlives_its_primary_until_it_is_stale() {
     sleep(7 * SECOND).await;
     assert!(chain.run(find(1)).await.is_err());
     let cache = &chain.snapshot().levels[1];
-    assert_eq!((cache.served, cache.failed, cache.entries), (1, 3, 1));
+    assert_eq!((cache.served, cache.failed), (1, 0));
+    assert_eq!((cache.passed_over, cache.entries), (3, 1));
 }
 
 // proves: FC-3
@@ -291,7 +293,7 @@ async fn chains_share_what_a_distributed_cache_keeps() {
 struct Broken;
 
 impl DistributedCache<u32, Answer> for Broken {
-    type Get = std::future::Ready<Result<Option<(Answer, Duration)>, Box<dyn Error + Send + Sync>>>;
+    type Get = Ready<Result<Option<(Answer, Duration)>, Box<dyn Error + Send + Sync>>>;
 
     fn get(&self, _: &u32) -> Self::Get {
         ready(Err("connection refused".into()))
@@ -538,4 +540,66 @@ async fn what_is_too_old_already_takes_nobodys_place() {
     fails.store(1, SeqCst);
     assert!(chain.run(2).await.is_err(), "it is too old");
     assert!(chain.run(1).await.is_ok(), "it is half a second old");
+}
+
+// proves: FC-7
+#[tokio::test]
+async fn bytes_bound_what_is_weighed() {
+    let shared = InMemory::new(10_000, 100_000, 60 * SECOND);
+    let by = |key: &u32| Some(*key);
+    let chain = FallbackChain::builder("bytes")
+        .primary(Source::function(async |size: u32| {
+            Ok::<_, Failure>("x".repeat(size as usize))
+        }))
+        .distributed_cache(DistributedCacheLevel::keyed(shared.clone(), by).weigh(String::len))
+        .local_cache(LocalCache::keyed(by).bytes(100_000).weigh(String::len))
+        .build();
+    chain.run(1_000_000).await.unwrap();
+    assert_eq!(
+        (chain.snapshot().levels[2].entries, shared.size().0),
+        (0, 0)
+    );
+    chain.run(90_000).await.unwrap();
+    assert_eq!(
+        (chain.snapshot().levels[2].entries, shared.size().0),
+        (1, 1)
+    );
+}
+
+/// A cache that cannot be asked.
+struct Gone;
+
+impl DistributedCache<u32, u32> for Gone {
+    type Get = Ready<Result<Option<(u32, Duration)>, Box<dyn Error + Send + Sync>>>;
+
+    fn get(&self, _: &u32) -> Self::Get {
+        ready(Err("no connection".into()))
+    }
+
+    fn put(&self, _: &u32, _: u32, _: Keep) {}
+
+    fn forget(&self, _: &u32, _: Duration) {}
+}
+
+#[tokio::test]
+async fn a_breaker_spares_a_cache_that_cannot_be_asked_and_its_error_is_told() {
+    let breaker = CircuitBreaker::builder("cache")
+        .consecutive_failures(3)
+        .build();
+    let cache = DistributedCacheLevel::keyed(Gone, |key: &u32| Some(*key)).gate(breaker.clone());
+    let chain = FallbackChain::builder("gone")
+        .primary(Source::function(async |_: u32| Err::<u32, _>(down())))
+        .distributed_cache(cache)
+        .build();
+    for _ in 0..3 {
+        let out = chain.run(1).await.unwrap_err();
+        assert!(
+            matches!(&out.failed[1].cause, Cause::Cache(error) if error.to_string() == "no connection")
+        );
+    }
+    let out = chain.run(1).await.unwrap_err();
+    let outcome = out.failed[1].tried.outcome();
+    assert_eq!(outcome, Outcome::Refused(Reason::Unavailable));
+    let cache = &chain.snapshot().levels[1];
+    assert_eq!((cache.failed, cache.passed_over), (3, 1));
 }

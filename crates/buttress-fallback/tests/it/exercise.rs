@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use buttress_circuit_breaker::CircuitBreaker;
-use buttress_core::{Deadline, Level, Outcome};
+use buttress_core::{Deadline, Level, Outcome, Verdict, by};
 use buttress_fallback::{FallbackChain, LocalCache, Source};
 use tokio::time::{Instant, sleep};
 use tokio_test::task;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::{Does, Failure, down, level, play};
+use crate::support::{Does, Failure, down, judge, level, play};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -155,4 +155,59 @@ async fn after_the_callers_deadline_nobody_is_asked_first_either() {
         ),
         (0, 0, 0, 0)
     );
+}
+
+// proves: FC-1
+#[tokio::test(start_paused = true)]
+async fn whoever_is_asked_first_leaves_the_primary_its_part_and_its_word() {
+    let chain = FallbackChain::builder("part")
+        .replica(Source::<u32, u32, Failure>::function(|_| pending()).time(Duration::MAX))
+        .exercise(1.0)
+        .total_time(4 * SECOND)
+        .build();
+    let start = Instant::now();
+    let slow = service_fn(async |_: u32| {
+        sleep(SECOND).await;
+        Ok::<_, Failure>(7)
+    });
+    let answer = chain.layer().layer(slow).oneshot(1).await;
+    assert_eq!((answer.unwrap(), start.elapsed()), (7, 3 * SECOND));
+    // An answer that says nothing, or that our quota is spent, is not the last word of anybody who was asked first.
+    let (replica, primary) = (Arc::default(), Arc::default());
+    for does in [
+        Does::Says(Verdict::Throttled { retry_after: None }),
+        Does::Says(Verdict::Neutral),
+        Does::Errs(Verdict::Throttled { retry_after: None }),
+    ] {
+        let chain = FallbackChain::builder("word")
+            .primary(level::<u32>(0, Does::Answers, &primary))
+            .replica(level(1, does, &replica))
+            .exercise(1.0)
+            .build();
+        let served = chain.run_by(by(judge), 1).await.unwrap();
+        assert_eq!(served.by.level, Level::Primary, "{does:?}");
+    }
+    assert_eq!(replica.load(SeqCst), 3);
+}
+
+// proves: FC-6
+#[tokio::test]
+async fn the_same_seed_exercises_the_same_calls() {
+    let run = async |seed| {
+        let calls = Arc::default();
+        let chain = FallbackChain::builder("seeded")
+            .primary(level::<u32>(0, Does::Answers, &calls))
+            .replica(level(1, Does::Answers, &calls))
+            .backup(level(2, Does::Answers, &calls))
+            .exercise(0.5)
+            .seed(seed)
+            .build();
+        let mut places = Vec::new();
+        for call in 0..200 {
+            places.push(chain.run(call).await.unwrap().answer.place);
+        }
+        places
+    };
+    assert_eq!(run(1).await, run(1).await);
+    assert_ne!(run(1).await, run(2).await);
 }

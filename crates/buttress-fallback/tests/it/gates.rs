@@ -9,10 +9,10 @@ use buttress_bulkhead::Bulkhead;
 use buttress_circuit_breaker::{CircuitBreaker, State};
 use buttress_core::{Deadline, Outcome, Reason};
 use buttress_fallback::{FallbackChain, Source};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 
-use crate::support::{Answer, Does, Failure, level};
+use crate::support::{Answer, Does, Failure, down, level};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -193,4 +193,21 @@ async fn a_breaker_hears_of_a_level_that_took_all_of_our_own_total() {
     );
     let seen = breaker.snapshot();
     assert_eq!((seen.failure_count, seen.neutral_count), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_level_that_was_never_asked_took_no_time() {
+    let slow = Source::function(async |_: u32| {
+        sleep(SECOND).await;
+        Err(down())
+    });
+    let chain = FallbackChain::builder("took")
+        .primary(slow)
+        .replica(Source::function(async |_: u32| Ok::<_, Failure>(())).limit(0))
+        .build();
+    let out = chain.run(1).await.unwrap_err();
+    assert_eq!(out.failed[0].tried.took(), SECOND);
+    assert_eq!(out.failed[1].tried.took(), Duration::ZERO);
+    let seen = &chain.snapshot().levels[1];
+    assert_eq!((seen.failed, seen.passed_over), (0, 1));
 }

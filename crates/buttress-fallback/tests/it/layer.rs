@@ -4,14 +4,20 @@ use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 
-use buttress_core::{Condition, Error, Inspect, Level, ServedBy, Value, Verdict, WidenLayer, by};
+use buttress_core::{
+    Condition, Deadline, Error, Inspect, Level, ServedBy, Value, Verdict, WidenLayer, by,
+};
 use buttress_fallback::{Event, FallbackChain, Source};
 use buttress_sync::Mutex;
+use tokio::time::{Instant, sleep};
 use tokio_test::task;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{Failure, down};
+use crate::support::{Does, Failure, down, level};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Fails while the switch is on.
 fn primary(
@@ -55,7 +61,7 @@ async fn a_plain_answer_is_marked_by_a_function() {
 /// Lets time go by until a chain says nothing of what was before.
 async fn later(chain: &impl Inspect) {
     for _ in 0..2 {
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        sleep(Duration::from_secs(5)).await;
         chain.condition();
     }
 }
@@ -202,16 +208,16 @@ async fn the_last_answer_of_a_level_is_known_with_and_without_its_time() {
             Ok::<_, Failure>(String::new())
         }))
         .build();
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let last = || chain.snapshot().levels[0].last_success;
     // Its own primary's has a time, the service's below a layer has none.
     chain.run(1).await.unwrap();
-    tokio::time::sleep(second).await;
+    sleep(second).await;
     assert_eq!(last(), Some(second));
     let stack = chain.layer().layer(primary(&fails));
     stack.oneshot(1).await.unwrap();
-    assert_eq!(last(), Some(std::time::Duration::ZERO));
-    tokio::time::sleep(second).await;
+    assert_eq!(last(), Some(Duration::ZERO));
+    sleep(second).await;
     assert_eq!(last(), Some(second));
 }
 
@@ -281,4 +287,42 @@ async fn a_value_that_panics_has_not_answered() {
         (chain.snapshot().levels[1].served, heard.load(SeqCst)),
         (0, 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_call_that_comes_too_late_is_no_outage() {
+    let calls: Arc<AtomicU32> = Arc::default();
+    let chain = FallbackChain::builder("late")
+        .primary(level::<u32>(0, Does::Answers, &calls))
+        .build();
+    chain.run(1).await.unwrap();
+    sleep(5 * SECOND).await;
+    assert_eq!(chain.condition(), Condition::Up);
+    sleep(5 * SECOND).await;
+    assert_eq!(chain.condition(), Condition::Up);
+    let passed = Deadline::at(Instant::now());
+    assert!(chain.run_before(passed, 1).await.is_err());
+    assert_eq!(calls.load(SeqCst), 1);
+    assert_eq!(chain.condition(), Condition::Up);
+}
+
+// proves: FC-3
+#[tokio::test]
+async fn after_a_panic_nobody_else_is_asked() {
+    let calls: Arc<AtomicU32> = Arc::default();
+    let panics: Source<u32, u32, Failure> = Source::function(async |_| panic!("a bug"));
+    let counts = Arc::clone(&calls);
+    let counted = Source::function(move |_| {
+        counts.fetch_add(1, SeqCst);
+        std::future::ready(Ok(1))
+    });
+    let chain = FallbackChain::builder("panics")
+        .replica(panics)
+        .backup(counted)
+        .build();
+    let stack = chain.layer().layer(service_fn(async |_: u32| Err(down())));
+    let mut call = task::spawn(stack.oneshot(1));
+    assert!(catch_unwind(AssertUnwindSafe(|| call.poll().is_ready())).is_err());
+    let _ = catch_unwind(AssertUnwindSafe(|| call.poll().is_ready()));
+    assert_eq!(calls.load(SeqCst), 0);
 }

@@ -1,13 +1,14 @@
 //! Readiness is part of the call.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use buttress_core::{Outcome, Reason};
-use buttress_fallback::{FallbackChain, Source};
-use tokio::time::Instant;
+use buttress_fallback::{FallbackChain, LocalCache, Source};
+use tokio::time::{Instant, sleep};
 use tokio_test::{assert_ready, task};
 use tower::{Layer, Service, ServiceExt};
 
@@ -86,7 +87,7 @@ impl Service<u32> for Picky {
             "called without being ready"
         );
         self.calls.fetch_add(1, SeqCst);
-        std::future::ready(Ok("picky"))
+        ready(Ok("picky"))
     }
 }
 
@@ -148,4 +149,49 @@ async fn the_instance_that_was_ready_is_called_and_a_clone_is_not() {
     assert_eq!(clone.call(1).await.unwrap(), "picky");
     assert_eq!(stack.call(1).await.unwrap(), "picky");
     assert_eq!(stack.call(1).await.unwrap(), "picky");
+}
+
+/// Fails to get ready at the second look.
+#[derive(Clone)]
+struct FailsOnce(Arc<AtomicU32>);
+impl Service<u32> for FailsOnce {
+    type Response = &'static str;
+    type Error = Failure;
+    type Future = std::future::Ready<Result<&'static str, Failure>>;
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.0.fetch_add(1, SeqCst) == 1 {
+            return Poll::Ready(Err(down()));
+        }
+        Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, _: u32) -> Self::Future {
+        ready(Ok("primary"))
+    }
+}
+
+// proves: A-4
+#[tokio::test(start_paused = true)]
+async fn what_failed_to_get_ready_an_hour_ago_is_not_what_is_asked_now() {
+    let cache = LocalCache::keyed(|key: &u32| Some(*key))
+        .fresh_for(1800 * SECOND)
+        .stale_for(1800 * SECOND);
+    let chain = FallbackChain::builder("ready")
+        .local_cache(cache)
+        .default_value("default")
+        .build();
+    let mut stack = chain.layer().layer(FailsOnce(Arc::default()));
+    assert_eq!(
+        stack.ready().await.unwrap().call(1).await.unwrap(),
+        "primary"
+    );
+    // Not ready now; the cache answers.
+    assert_eq!(
+        stack.ready().await.unwrap().call(1).await.unwrap(),
+        "primary"
+    );
+    sleep(3600 * SECOND).await;
+    assert_eq!(
+        stack.ready().await.unwrap().call(1).await.unwrap(),
+        "primary"
+    );
 }

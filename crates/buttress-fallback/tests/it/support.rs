@@ -1,5 +1,6 @@
 //! Levels that do what they are told.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -25,10 +26,12 @@ pub(crate) enum Does {
     Hangs,
     /// Ends with an answer that the classifier judges so.
     Says(Verdict),
+    /// Ends with an error that it judges so.
+    Errs(Verdict),
 }
 
 /// Every way in which a level can end.
-pub(crate) const EVERYTHING: [Does; 13] = [
+pub(crate) const EVERYTHING: [Does; 17] = [
     Does::Answers,
     Does::Fails,
     Does::Hangs,
@@ -42,7 +45,30 @@ pub(crate) const EVERYTHING: [Does; 13] = [
     Does::Says(Verdict::Overloaded { retry_after: None }),
     Does::Says(Verdict::Throttled { retry_after: None }),
     Does::Says(Verdict::Neutral),
+    Does::Errs(Verdict::Success),
+    Does::Errs(Verdict::Overloaded { retry_after: None }),
+    Does::Errs(Verdict::Throttled { retry_after: None }),
+    Does::Errs(Verdict::Neutral),
 ];
+
+/// How errors say what they are.
+const KINDS: [(ErrorKind, Verdict); 4] = [
+    (ErrorKind::NotFound, Verdict::Success),
+    (
+        ErrorKind::ResourceBusy,
+        Verdict::Overloaded { retry_after: None },
+    ),
+    (
+        ErrorKind::QuotaExceeded,
+        Verdict::Throttled { retry_after: None },
+    ),
+    (ErrorKind::Interrupted, Verdict::Neutral),
+];
+
+fn of_kind(verdict: Verdict) -> Failure {
+    let kind = KINDS.iter().find(|(_, of)| *of == verdict);
+    Error::Inner(kind.unwrap().0.into())
+}
 
 /// Who answered, and what the classifier is to say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +81,7 @@ pub(crate) async fn play(place: u8, does: Does) -> Result<Answer, Failure> {
     let verdict = match does {
         Does::Answers => Verdict::Success,
         Does::Says(verdict) => verdict,
+        Does::Errs(verdict) => return Err(of_kind(verdict)),
         Does::Fails => return Err(down()),
         Does::Refuses(reason) => return Err(refused(reason)),
         Does::Hangs => std::future::pending().await,
@@ -79,6 +106,10 @@ pub(crate) fn level<Req: Send + 'static>(
 pub(crate) fn judge(result: Result<&Answer, &Failure>) -> Verdict {
     match result {
         Ok(answer) => answer.verdict,
+        Err(Error::Inner(error)) => {
+            let kind = KINDS.iter().find(|(kind, _)| *kind == error.kind());
+            kind.map_or(Verdict::Failure, |(_, verdict)| *verdict)
+        }
         Err(error) => error
             .rejection()
             .map_or(Verdict::Failure, |rejected| rejected.reason().verdict()),

@@ -81,7 +81,15 @@ async fn nothing_is_asked_after_the_callers_deadline() {
     // One that has passed already lets nothing begin.
     let exhausted = chain.run_before(deadline, ()).await.unwrap_err();
     assert!(exhausted.failed.is_empty());
-    assert_eq!(chain.snapshot().exhausted, 2);
+    let seen = chain.snapshot();
+    assert_eq!((seen.exhausted, seen.expired), (0, 2));
+    assert_eq!((seen.levels[0].failed, seen.levels[0].passed_over), (0, 0));
+    let refused = exhausted.refused.unwrap();
+    assert_eq!(refused.reason(), Reason::DeadlineExceeded);
+    assert_eq!(
+        exhausted.to_string(),
+        "no level of times has answered: deadline-exceeded"
+    );
 }
 
 // proves: FC-1
