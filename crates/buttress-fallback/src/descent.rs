@@ -22,8 +22,23 @@ use crate::state::{Times, Walk};
 mod asking;
 mod running;
 
+/// Takes in the errors of a call. A layer passes on that of the primary only, and keeps none.
+pub(crate) trait Errors<E>: Default {
+    fn push(&mut self, failed: Failed<E>);
+}
+
+impl<E> Errors<E> for () {
+    fn push(&mut self, _: Failed<E>) {}
+}
+
+impl<E> Errors<E> for Vec<Failed<E>> {
+    fn push(&mut self, failed: Failed<E>) {
+        self.push(failed);
+    }
+}
+
 /// What a call has met so far.
-pub(crate) struct Descent<T, E> {
+pub(crate) struct Descent<T, E, F = ()> {
     pub(crate) walk: Walk,
     pub(crate) trail: Trail,
     /// Nothing as long as nobody had to wait.
@@ -35,7 +50,7 @@ pub(crate) struct Descent<T, E> {
     /// Whether nobody waits any more.
     is_over: bool,
     /// Every error, for whoever wants them all.
-    pub(crate) failed: Option<Vec<Failed<E>>>,
+    pub(crate) failed: F,
 }
 
 /// Where a call is.
@@ -54,8 +69,8 @@ pub(crate) enum Step<O, L, E, V> {
 /// The same, or that the next level is to be asked.
 type Taken<O, L, E, V> = Option<Step<O, L, E, V>>;
 
-impl<T, E> Descent<T, E> {
-    pub(crate) const fn new(walk: Walk, times: Option<Times>) -> Self {
+impl<T, E, F: Errors<E>> Descent<T, E, F> {
+    pub(crate) fn new(walk: Walk, times: Option<Times>) -> Self {
         Self {
             walk,
             trail: Trail::new(),
@@ -63,7 +78,7 @@ impl<T, E> Descent<T, E> {
             first: None,
             cut: None,
             is_over: false,
-            failed: None,
+            failed: F::default(),
         }
     }
 
@@ -173,10 +188,8 @@ impl<T, E> Descent<T, E> {
         if let Some(Cause::Error(error)) = &cause {
             env.shared.show(tried.level(), error);
         }
-        if let Some(failed) = &mut self.failed {
-            let cause = cause.unwrap_or(Cause::None);
-            failed.push(Failed { tried, cause });
-        }
+        let cause = cause.unwrap_or(Cause::None);
+        self.failed.push(Failed { tried, cause });
     }
 
     /// The level that is asked has had its time, and is given up; `over` says that so is the call.

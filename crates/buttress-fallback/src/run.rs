@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -197,10 +198,9 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
             is_layered: false,
         };
         let times = deadline.map(|deadline| shared.times(Instant::now(), Some(deadline)));
-        let mut descent = Descent::<T, E>::new(shared.walk(), times);
-        descent.failed = Some(Vec::new());
+        let mut descent = Descent::<T, E, Vec<Failed<E>>>::new(shared.walk(), times);
         let ended = walk_down(&env, &mut descent, Some(request)).await;
-        let failed = descent.failed.take().unwrap_or_default();
+        let failed = mem::take(&mut descent.failed);
         let refused = descent.refused(shared.name);
         let answered = match ended {
             Ended::Served(answer, by) => return Ok(Served { answer, by, failed }),
@@ -231,7 +231,7 @@ enum Ended<T> {
 /// Asks the levels until one answers.
 async fn walk_down<C, Req, T, E, K>(
     env: &Env<'_, Plain<C>, Req, T, E, K>,
-    descent: &mut Descent<T, E>,
+    descent: &mut Descent<T, E, Vec<Failed<E>>>,
     mut kept: Option<Req>,
 ) -> Ended<T>
 where
@@ -259,10 +259,7 @@ where
             Step::Primary | Step::Over => {}
             Step::Failed(tried, error) => {
                 let cause = Cause::Error(error);
-                descent
-                    .failed
-                    .get_or_insert_default()
-                    .push(Failed { tried, cause });
+                descent.failed.push(Failed { tried, cause });
                 return Ended::Answered;
             }
             Step::Exhausted => return Ended::Exhausted,

@@ -9,14 +9,14 @@ use buttress_core::{
 use buttress_sync::atomic::Ordering;
 use tokio::time::Instant;
 
-use super::{Descent, Running, Step, Taken, Work, tell};
+use super::{Descent, Errors, Running, Step, Taken, Work, tell};
 use crate::cache::{Found, Look};
 use crate::course::Env;
 use crate::gate::Permits;
 use crate::run::Cause;
 use crate::rung::{Ask, Rung};
 
-impl<T, E> Descent<T, E> {
+impl<T, E, F: Errors<E>> Descent<T, E, F> {
     /// Asks this level.
     pub(crate) fn ask<P, R, Req, L, K>(
         &mut self,

@@ -9,7 +9,7 @@ use buttress_core::{
 use buttress_sync::Mutex;
 use buttress_timer::Timer;
 
-use super::{Descent, Step, Taken, outcome, put_down};
+use super::{Descent, Errors, Step, Taken, outcome, put_down};
 use crate::cache::{BoxError, Found};
 use crate::course::{Env, Judged, Speaks};
 use crate::gate::Permits;
@@ -65,7 +65,7 @@ impl<L, E, V> Running<L, E, V> {
     }
 }
 
-impl<T, E> Descent<T, E> {
+impl<T, E, F: Errors<E>> Descent<T, E, F> {
     /// Waits for a level, as long as it may take. Ready with nothing when the next is to be asked.
     pub(crate) fn poll_running<P, Req, L, K>(
         &mut self,
