@@ -4,7 +4,7 @@ use buttress_core::{ServedBy, Trail, Tried};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A level was asked in vain, and the call goes on to the next.
+    /// A level was asked in vain, or passed over, and the call goes on to the next.
     #[non_exhaustive]
     Failed {
         /// What became of it.

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::Duration;
 
-use buttress_core::{Name, Reason, Rejected, WidenLayer};
+use buttress_bulkhead::Bulkhead;
+use buttress_core::{Cached, Name, Reason, Rejected, WidenLayer};
 use buttress_fallback::{FallbackChain, FallbackLayer, LocalCache, Source};
 use buttress_testkit::{Hammer, Live, ProbeError, Subject, cancel_matrix, drop_at_every_poll};
 use tokio::runtime::Builder;
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{Failure, down};
@@ -148,6 +151,99 @@ fn after_a_drop_no_further_level_begins() {
         (call, check)
     });
     assert_eq!(cases, begun_after.len());
+}
+
+type Stack = BoxCloneSyncService<u32, u32, Failure>;
+
+/// A chain whose primary answers once, and then suspends twice and fails; its replica suspends twice and answers.
+struct Taking {
+    chain: FallbackChain<u32, u32, Failure, Cached<u32>>,
+    stack: Stack,
+    /// How often the primary was asked.
+    asked: Arc<AtomicU32>,
+    bulkhead: Bulkhead,
+}
+
+impl Taking {
+    fn new(exercise: f64) -> Self {
+        let bulkhead = Bulkhead::builder("taking").max_concurrent(1).build();
+        let replica = begins(&Arc::default(), 2, Ok(2));
+        // What is kept is fresh no more when it is looked at.
+        let cache = LocalCache::keyed(|key: &u32| Some(*key)).fresh_for(Duration::from_nanos(1));
+        let chain = FallbackChain::builder("taking")
+            .replica(replica.limit(1).gate(bulkhead.clone()))
+            .local_cache(cache)
+            .exercise(exercise)
+            .build();
+        let asked: Arc<AtomicU32> = Arc::default();
+        let counted = Arc::clone(&asked);
+        let primary = service_fn(move |_: u32| {
+            let is_first = counted.fetch_add(1, SeqCst) == 0;
+            async move {
+                for _ in 0..if is_first { 0 } else { 2 } {
+                    tokio::task::yield_now().await;
+                }
+                if is_first { Ok(1) } else { Err(down()) }
+            }
+        });
+        let stack = BoxCloneSyncService::new(chain.layer().layer(primary));
+        Self {
+            chain,
+            stack,
+            asked,
+            bulkhead,
+        }
+    }
+
+    fn call(&self) -> impl Future<Output = Result<u32, Failure>> + use<> {
+        self.stack.clone().oneshot(1)
+    }
+
+    fn assert_nothing_is_taken(&self) {
+        assert_eq!(self.bulkhead.snapshot().active_calls, 0);
+        let seen = self.chain.snapshot();
+        assert_eq!((seen.levels[1].active_calls, seen.copied_bytes), (0, 0));
+    }
+}
+
+// proves: A-1, FC-9
+#[test]
+fn a_slot_a_permit_and_the_mark_of_who_was_sent_are_given_back_at_every_poll() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let _time = runtime.enter();
+    let cases = drop_at_every_poll(|| {
+        let taking = Taking::new(0.0);
+        assert_ready_ok!(task::spawn(taking.call()).poll());
+        let call = taking.call();
+        let call = async move { assert_eq!(call.await.unwrap(), 2) };
+        let check = move |_: usize| {
+            taking.assert_nothing_is_taken();
+            // Nobody is sent any more, so the next is.
+            let before = taking.asked.load(SeqCst);
+            assert_pending!(task::spawn(taking.call()).poll());
+            assert_eq!(taking.asked.load(SeqCst), before + 1);
+        };
+        (call, check)
+    });
+    assert_eq!(cases, 6);
+}
+
+// proves: A-1, FC-6
+#[test]
+fn what_an_exercised_level_has_taken_is_given_back_at_every_poll() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let _time = runtime.enter();
+    let cases = drop_at_every_poll(|| {
+        let taking = Taking::new(1.0);
+        let call = taking.call();
+        let call = async move { assert_eq!(call.await.unwrap(), 2) };
+        let check = move |_: usize| {
+            taking.assert_nothing_is_taken();
+            assert_eq!(taking.asked.load(SeqCst), 0, "the replica is well");
+        };
+        (call, check)
+    });
+    assert_eq!(cases, 4);
 }
 
 // proves: FC-4
