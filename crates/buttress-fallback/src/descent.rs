@@ -33,7 +33,7 @@ impl<E> Errors<E> for () {
 
 impl<E> Errors<E> for Vec<Failed<E>> {
     fn push(&mut self, failed: Failed<E>) {
-        Vec::push(self, failed);
+        Self::push(self, failed);
     }
 }
 
