@@ -7,10 +7,10 @@ use buttress_core::{
     Cached, ConfigError, Keeping, Key, Level, Listener, Name, Observer, Trail, Uncached, Verdict,
 };
 
-use crate::cache::{CacheLevel, DistributedCache, DistributedCacheLevel, LocalCache};
+use crate::cache::{DistributedCache, DistributedCacheLevel, LocalCache};
 use crate::event::Event;
-use crate::gate::{DynGate, Slots};
 use crate::handle::FallbackChain;
+use crate::rung::Shelved;
 use crate::source::Source;
 
 /// Every setting, once.
@@ -25,15 +25,6 @@ pub(crate) struct Config<E> {
     pub(crate) announce: bool,
     pub(crate) on_error: Option<Box<dyn Fn(Level, &E) + Send + Sync>>,
     pub(crate) listener: Listener<Event>,
-}
-
-/// A cache, and what limits it.
-pub(crate) struct Shelved<Req, V> {
-    pub(crate) level: Level,
-    pub(crate) cache: Box<dyn CacheLevel<Req, V>>,
-    pub(crate) time: Option<Duration>,
-    pub(crate) slots: Option<Slots>,
-    pub(crate) gates: Vec<Box<dyn DynGate<()>>>,
 }
 
 /// Configures a [`FallbackChain`]. Every setting has a default, and every level may be left out.

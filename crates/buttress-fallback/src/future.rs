@@ -20,6 +20,7 @@ use crate::service::Template;
 
 mod at_once;
 mod call;
+mod exhausted;
 
 pin_project! {
     /// The future of a call that is answered by another level where the primary does not.

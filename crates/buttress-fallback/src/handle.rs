@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use buttress_core::{Condition, Fact, Inspect, Keeping, Level, Name, Uncached, Value};
 
-use crate::config::{Config, FallbackChainBuilder, Shelved};
+use crate::config::{Config, FallbackChainBuilder};
 use crate::layer::FallbackLayer;
+use crate::rung::Shelved;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::source::Source;

@@ -6,7 +6,6 @@ use buttress_core::Level;
 use buttress_sync::atomic::AtomicU64;
 
 use crate::cache::CacheLevel;
-use crate::config::Shelved;
 use crate::gate::{DynGate, Slots};
 use crate::source::{Asks, Call, Source};
 
@@ -32,6 +31,15 @@ pub(crate) enum Ask<Req, T, E, V> {
     Call(Box<dyn Call<Req, T, E>>),
     Value(Box<dyn Fn() -> T + Send + Sync>),
     Cache(Box<dyn CacheLevel<Req, V>>),
+}
+
+/// A cache, and what limits it.
+pub(crate) struct Shelved<Req, V> {
+    pub(crate) level: Level,
+    pub(crate) cache: Box<dyn CacheLevel<Req, V>>,
+    pub(crate) time: Option<Duration>,
+    pub(crate) slots: Option<Slots>,
+    pub(crate) gates: Vec<Box<dyn DynGate<()>>>,
 }
 
 impl<Req, T, E, V> Rung<Req, T, E, V> {

@@ -12,12 +12,12 @@ use buttress_timer::nanos;
 use tokio::time::Instant;
 use tracing::Level as Weight;
 
-use crate::config::{Config, Shelved};
+use crate::config::Config;
 use crate::course::Placed;
 use crate::event::Event;
 use crate::exercise::Exercise;
 use crate::looks::{Counts, Looks};
-use crate::rung::{Ask, Rung};
+use crate::rung::{Ask, Rung, Shelved};
 use crate::snapshot::Snapshot;
 use crate::source::Source;
 use crate::state::{Times, Walk};

@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use buttress_core::{Classify, Keeping, Level, Reason, Rejectable, Rejected, Replay, Verdict};
+use buttress_core::{Classify, Keeping, Level, Rejectable, Replay, Verdict};
 use buttress_timer::Timer;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::exhausted::exhausted;
 use crate::course::{Env, Shelves, Speaks};
 use crate::descent::{Descent, Step, outcome, put_down, tell};
 use crate::mark::MarkServed;
@@ -270,34 +271,6 @@ where
                 put_down(env.protocol, first, cx);
             }
             return Poll::Ready(Some(ended));
-        }
-    }
-}
-
-/// What the caller gets where no level has answered: what the primary said, or what the protocol makes of it.
-#[cold]
-fn exhausted<P, Req, A, L, E, K>(
-    env: &Env<'_, P, Req, L, E, K>,
-    descent: &mut Descent<A, E>,
-) -> Result<P::Output, E>
-where
-    E: Rejectable,
-    K: Keeping,
-    P: Speaks<Req, A, L, E, K>,
-{
-    let refused = descent.refused(env.shared.name);
-    env.shared.tell_exhausted(&descent.trail, refused);
-    // Nobody has answered, so it does not say who.
-    if let Some(answer) = env.protocol.exhausted(&descent.trail, refused) {
-        return Ok(answer);
-    }
-    let by = descent.by_primary();
-    match descent.first.take() {
-        Some(Ok(answer)) => Ok(env.note::<A>(env.protocol.first(answer), by)),
-        Some(Err(error)) => Err(error),
-        None => {
-            let late = || Rejected::new(Reason::TimedOut, env.shared.name);
-            Err(E::reject(descent.cut.unwrap_or_else(late)))
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod caches;
 mod cancel;
+mod distributed;
 mod exercise;
 mod gates;
 mod layer;
