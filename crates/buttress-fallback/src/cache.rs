@@ -74,8 +74,8 @@ pub(crate) trait Shelf<V>: Send + Sync {
     /// Keeps an answer that was asked for then, unless a newer one is there.
     fn keep(&self, value: V, keep: Keep, asked: Instant, now: Instant);
 
-    /// Forgets the answer that is there, unless it is newer than what was asked for then.
-    fn forget(&self, asked: Instant, now: Instant);
+    /// Forgets the answer that is there, unless it is newer than what was asked for then; after a change also what comes later.
+    fn forget(&self, asked: Instant, now: Instant, is_change: bool);
 }
 
 /// A key that keeps tenants apart.

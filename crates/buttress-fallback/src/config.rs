@@ -179,15 +179,16 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
     }
 
     /// Goes on to the next level after these verdicts: by default after `Failure` and `Overloaded`. A good answer is never asked
-    /// about, and it is one when it says "no such order". Refusals of ours always go on, but for a deadline that has passed and an
-    /// idempotency key in use.
+    /// about, and it is one when it says "no such order". Refusals of ours always go on, but for a deadline of the caller's that has
+    /// passed and an idempotency key in use.
     pub fn moves_on(mut self, moves_on: impl Fn(Verdict) -> bool + Send + Sync + 'static) -> Self {
         self.config.moves_on = Some(Box::new(moves_on));
         self
     }
 
     /// Sends this share of calls to a level below the primary first, so that it is known to work: none by default. The levels that are
-    /// called take turns by chance; when one fails the call goes on with the primary.
+    /// called take turns by chance; when one fails the call goes on with the primary. A request whose body is longer than what is
+    /// [kept](Self::body_limit) of it can then be sent nowhere else, so large uploads and `exercise` do not go together.
     pub const fn exercise(mut self, share: f64) -> Self {
         self.config.exercise = share;
         self
@@ -267,7 +268,7 @@ impl<Req, T, E, K: Keeping> FallbackChainBuilder<Req, T, E, K> {
             .iter()
             .any(|(_, source)| source.is_limited_value())
         {
-            let problem = "there at once, so it has no limit, time or gate";
+            let problem = "is there at once, so it has no limit, time or gate";
             return Err(ConfigError::new("value", problem));
         }
         let primaries = self.sources.iter();

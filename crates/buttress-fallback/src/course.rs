@@ -90,7 +90,8 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
         shelves.find(|(of, _)| *of == place).map(|(_, shelf)| shelf)
     }
 
-    /// Whether this place may be asked before its turn: a cache only where it has something to look for, and may be asked first.
+    /// Whether this place may be asked before its turn: a cache only where it has something to look for, and the request
+    /// takes what was kept.
     pub(crate) fn may_exercise(&self, place: u8, has_request: bool) -> bool {
         match self.rung(place).map(|rung| &rung.asks) {
             Some(Ask::Cache(_)) => {
@@ -190,7 +191,7 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
             return answer;
         }
         let (asking, copies) = (shelves.asking.clone(), self.shared.copies.clone());
-        let hand = move |kept: Option<_>| hand_out(&placed, asked, kept.as_ref());
+        let hand = move |kept: Option<_>| hand_out(&placed, asked, kept.as_ref(), changes);
         let keeper = Keeper::new(asking, copies, hand);
         self.protocol.keep(answer, keeper)
     }
@@ -206,12 +207,17 @@ impl<P, Req, L, E, K: Keeping> Env<'_, P, Req, L, E, K> {
 }
 
 /// Keeps an answer on each of these shelves, or forgets the one that is there.
-fn hand_out<V: Clone>(shelves: &[Arc<dyn Shelf<V>>], asked: Instant, kept: Option<&(V, Keep)>) {
+fn hand_out<V: Clone>(
+    shelves: &[Arc<dyn Shelf<V>>],
+    asked: Instant,
+    kept: Option<&(V, Keep)>,
+    is_change: bool,
+) {
     let now = Instant::now();
     for shelf in shelves {
         match kept {
             Some((value, keep)) => shelf.keep(value.clone(), *keep, asked, now),
-            None => shelf.forget(asked, now),
+            None => shelf.forget(asked, now, is_change),
         }
     }
 }

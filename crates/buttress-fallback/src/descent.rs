@@ -36,6 +36,8 @@ pub(crate) struct Descent<T, E, F = ()> {
     pub(crate) cut: Option<Rejected>,
     /// Whether nobody waits any more.
     is_over: bool,
+    /// Whether the request was sent again: then the one before is of no use any more.
+    pub(crate) is_replayed: bool,
     /// Every error, for whoever wants them all.
     pub(crate) failed: F,
 }
@@ -65,6 +67,7 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
             first: None,
             cut: None,
             is_over: false,
+            is_replayed: false,
             failed: F::default(),
         }
     }
@@ -150,8 +153,9 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
             return None;
         }
         let place = self.walk.ask(place)?;
+        let step = self.ask::<P, R, Req, L, K>(env, place, kept)?;
         env.shared.exercised.fetch_add(1, Ordering::Relaxed);
-        self.ask::<P, R, Req, L, K>(env, place, kept)
+        Some(step)
     }
 
     /// Asks the next levels, until one answers at once or is to be waited for.

@@ -61,6 +61,16 @@ pin_project! {
     }
 }
 
+impl<S, F, Req, O, L, E, V> Stage<S, F, Req, O, L, E, V> {
+    /// Lets the primary get ready, where it may be asked; else the levels below have their turn.
+    fn of_primary(parked: Option<(S, Req)>) -> Self {
+        match parked {
+            parked @ Some(_) => Self::Readying { parked },
+            None => Self::Below { step: None },
+        }
+    }
+}
+
 impl<S, Req, T, K, P, M, R> FallbackFuture<S, Req, T, K, P, M, R>
 where
     S: Service<Req>,
@@ -175,16 +185,17 @@ where
         let result = match stage.as_mut().project() {
             StageProjection::Calling { primary } if !is_polled => primary.poll(cx),
             StageProjection::Calling { .. } => Poll::Pending,
-            StageProjection::Readying { parked } => match poll_parked(parked, cx) {
-                Poll::Ready(Ok(primary)) => {
-                    is_polled = false;
-                    call.asks_primary();
-                    stage.set(Stage::Calling { primary });
-                    continue;
+            StageProjection::Readying { parked } => {
+                match poll_parked(parked, || call.may_ask_primary(), cx) {
+                    Poll::Ready(Ok(primary)) => {
+                        is_polled = false;
+                        stage.set(Stage::Calling { primary });
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Pending => Poll::Pending,
                 }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            },
+            }
             StageProjection::Unready { error } => error
                 .take()
                 .map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
@@ -192,10 +203,7 @@ where
                 if let Some(ended) = ready!(call.below::<R>(step, timer.as_mut(), cx)) {
                     return Poll::Ready(ended);
                 }
-                stage.set(match call.ahead() {
-                    parked @ Some(_) => Stage::Readying { parked },
-                    None => Stage::Below { step: None },
-                });
+                stage.set(Stage::of_primary(call.ahead::<R>()));
                 continue;
             }
         };
@@ -213,15 +221,19 @@ where
     }
 }
 
-/// Waits until the primary is ready, and calls it.
+/// Waits until the primary is ready, and calls it, if it still may be.
 fn poll_parked<S: Service<Req>, Req>(
     parked: &mut Option<(S, Req)>,
+    may_ask: impl FnOnce() -> bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<S::Future, S::Error>> {
     let Some((service, _)) = parked else {
         return Poll::Pending;
     };
     ready!(service.poll_ready(cx))?;
+    if !may_ask() {
+        return Poll::Pending;
+    }
     match parked.take() {
         Some((mut service, request)) => Poll::Ready(Ok(service.call(request))),
         None => Poll::Pending,

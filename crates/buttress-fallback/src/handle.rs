@@ -90,6 +90,7 @@ impl<Req, T, E, K: Keeping> Inspect for FallbackChain<Req, T, E, K> {
         let mut facts = vec![
             ("exhausted", Value::Count(snapshot.exhausted)),
             ("expired", Value::Count(snapshot.expired)),
+            ("passed_over", Value::Count(snapshot.passed_over())),
             ("exercised", Value::Count(snapshot.exercised)),
             ("degraded", Value::Count(snapshot.degraded())),
         ];

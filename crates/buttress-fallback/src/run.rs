@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::course::{Env, Shelves};
 use crate::descent::{Descent, Step};
 use crate::handle::FallbackChain;
+use crate::rung::Ask;
 
 /// An answer, and where it comes from.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub struct Exhausted<E> {
     pub failed: Vec<Failed<E>>,
     /// Whether the last of them is an answer: an error that does not move on, such as a caller's. Then the chain is none the worse.
     pub answered: bool,
-    /// Why that is no failure of any level: the caller's deadline has passed, or all of them were refused by components of ours.
+    /// Why there was no more to ask: the time was over, the caller's or ours, or all levels were refused by components of ours.
     pub refused: Option<Rejected>,
     /// When to come back: the soonest that a level has named.
     pub retry_after: Option<Duration>,
@@ -199,6 +200,10 @@ impl<Req: Clone, T, E, K: Keeping> FallbackChain<Req, T, E, K> {
         };
         let times = deadline.map(|deadline| shared.times(Instant::now(), Some(deadline)));
         let mut descent = Descent::<T, E, Vec<Failed<E>>>::new(shared.walk(), times);
+        if let Some(Ask::Wrapped) = env.rung(0).map(|rung| &rung.asks) {
+            // Without a primary of its own a chain begins below it.
+            descent.walk.ask(0);
+        }
         let ended = walk_down(&env, &mut descent, Some(request)).await;
         let failed = mem::take(&mut descent.failed);
         let refused = descent.refused(shared.name);
@@ -255,7 +260,6 @@ where
                     poll_fn(|cx| descent.poll_running(env, &mut running, timer.as_mut(), cx));
                 next = wait.await;
             }
-            // Without a primary of its own a chain begins below it.
             Step::Primary | Step::Over => {}
             Step::Failed(tried, error) => {
                 let cause = Cause::Error(error);

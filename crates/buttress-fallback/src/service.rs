@@ -124,7 +124,7 @@ where
         let template = Arc::clone(&self.template);
         let (shared, protocol) = (&*template.chain.0, &template.protocol);
         let said = shared.has_preamble.then(|| said::<R>(protocol, &request));
-        let (mut sent, mut kept) = protocol.prepare(request, &shared.memory);
+        let (sent, mut kept) = protocol.prepare(request, &shared.memory);
         let mut cold = said.map(|(sharing, asking)| {
             let placed = shared.shelves(&sent, sharing);
             Box::new(Cold::of(Shelves { placed, asking }, Instant::now()))
@@ -147,10 +147,16 @@ where
             }
             None => {
                 descent.ask_primary(shared);
-                if let Some(times) = &descent.times {
-                    tell(protocol, &mut sent, times, shared.announces);
+                let env = env(&template, cold.as_deref());
+                match descent.for_primary::<P, R, Req, T, K>(&env, sent, &mut kept) {
+                    Some(mut sent) => {
+                        if let Some(times) = &descent.times {
+                            tell(protocol, &mut sent, times, shared.announces);
+                        }
+                        self.ask_primary(sent)
+                    }
+                    None => Stage::Below { step: None },
                 }
-                self.ask_primary(sent)
             }
         };
         let under = Some(Under { descent, cold });

@@ -39,10 +39,10 @@ pub struct LevelSnapshot {
     pub level: Level,
     /// How many answers came from it, good or not: all that were not moved on from.
     pub served: u64,
-    /// How often it was asked in vain.
+    /// How often it was asked in vain, or there was no time for it.
     pub failed: u64,
-    /// How often the call went on without it: it was full, a component of ours refused the call, nothing was kept, or the request could
-    /// not be sent again.
+    /// How often the call went on, or ended, with nothing said against it: it was full, a component of ours refused the call, nothing was
+    /// kept, or the request could not be sent again.
     pub passed_over: u64,
     /// How many calls it has at this moment; none counted where they have no limit here.
     pub active_calls: u32,
@@ -100,6 +100,11 @@ impl Snapshot {
             kept_bytes: shared.memory.used(),
             copied_bytes: shared.copies.used(),
         }
+    }
+
+    /// How often calls went on without a level.
+    pub(crate) fn passed_over(&self) -> u64 {
+        self.levels.iter().map(|level| level.passed_over).sum()
     }
 
     /// How many answers were less than what was asked for: those from below the primary that were not fresh.

@@ -39,7 +39,8 @@ pub trait DistributedCache<K, V>: Send + Sync + 'static {
 
 /// A [`DistributedCache`] as a level of a chain.
 ///
-/// It fills itself as a [`LocalCache`](crate::LocalCache) does, and never answers before the primary was asked.
+/// It fills itself as a [`LocalCache`](crate::LocalCache) does, and answers only after the primary was asked in vain, unless it is
+/// [exercised](crate::FallbackChainBuilder::exercise).
 #[must_use = "a cache does nothing until it is a level of a chain"]
 pub struct DistributedCacheLevel<V, K, C> {
     cache: Arc<C>,
@@ -218,7 +219,7 @@ where
         self.cache.put(&self.key, value, keep);
     }
 
-    fn forget(&self, asked: Instant, now: Instant) {
+    fn forget(&self, asked: Instant, now: Instant, _: bool) {
         let since = now.saturating_duration_since(asked);
         self.cache.forget(&self.key, since);
     }
@@ -264,7 +265,7 @@ where
     }
 
     fn forget(&self, key: &K, age: Duration) {
-        self.0.forget(key, Instant::now(), age);
+        self.0.forget(key, Instant::now(), age, true);
     }
 }
 

@@ -220,8 +220,9 @@ where
         answers.put(self.key.clone(), value, keep, asked, now);
     }
 
-    fn forget(&self, asked: Instant, _: Instant) {
-        self.store.answers.forget(&self.key, asked, Duration::ZERO);
+    fn forget(&self, asked: Instant, _: Instant, is_change: bool) {
+        let answers = &self.store.answers;
+        answers.forget(&self.key, asked, Duration::ZERO, is_change);
     }
 }
 

@@ -57,9 +57,9 @@ impl<K: Eq + Hash, V: Clone> Locked<K, V> {
         self.store.lock().come_back(at, number);
     }
 
-    pub(super) fn forget(&self, key: &K, asked: Instant, age: Duration) {
+    pub(super) fn forget(&self, key: &K, asked: Instant, age: Duration, is_change: bool) {
         let at = self.at(key);
-        let gone = self.store.lock().forget(at, asked, age);
+        let gone = self.store.lock().forget(at, asked, age, is_change);
         drop(gone);
     }
 

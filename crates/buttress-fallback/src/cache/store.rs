@@ -197,9 +197,18 @@ impl<T> Store<T> {
         }
     }
 
-    /// Forgets what is kept there, and what comes later, unless it is newer than an answer that was asked for then, and was so old.
-    pub(crate) fn forget(&mut self, at: u64, asked: Instant, age: Duration) -> Option<Arc<T>> {
-        self.forgotten.note(at, Made(asked, age.min(EVER)));
+    /// Forgets what is kept there, and what comes later, unless it is newer than an answer that was asked for then, and was so old. Where
+    /// nothing is kept only a change is remembered: else whoever asks for what is not there would fill the memory of what was forgotten.
+    pub(crate) fn forget(
+        &mut self,
+        at: u64,
+        asked: Instant,
+        age: Duration,
+        is_change: bool,
+    ) -> Option<Arc<T>> {
+        if is_change || self.slots.contains_key(&at) {
+            self.forgotten.note(at, Made(asked, age.min(EVER)));
+        }
         let slot = self.slots.get(&at)?;
         (!slot.is_newer(asked, age)).then(|| self.remove(at))?
     }

@@ -43,6 +43,7 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
             Ask::Cache(_) => self.look(env, rung, place),
             Ask::Call(call) => {
                 let request = kept.as_mut().and_then(|kept| env.protocol.replay(kept));
+                self.is_replayed |= request.is_some();
                 let Some(mut request) = request else {
                     self.fail(env, place, Outcome::NotReplayable, None, Duration::ZERO);
                     return None;

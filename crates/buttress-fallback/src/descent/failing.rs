@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_core::{Keeping, Name, Outcome, Reason, Rejected};
+use buttress_core::{Keeping, Name, Outcome, Reason, Rejected, Replay};
 use tokio::time::Instant;
 
 use super::Descent;
@@ -43,6 +43,27 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
         }
     }
 
+    /// What the primary is asked after another level: the request once more, where that has had it. Nothing where it cannot be sent again.
+    pub(crate) fn for_primary<P, R, Req, L, K>(
+        &mut self,
+        env: &Env<'_, P, Req, L, E, K>,
+        sent: Req,
+        kept: &mut Option<P::Kept>,
+    ) -> Option<Req>
+    where
+        P: Replay<R, Sent = Req>,
+        K: Keeping,
+    {
+        if !self.is_replayed {
+            return Some(sent);
+        }
+        let again = kept.as_mut().and_then(|kept| env.protocol.replay(kept));
+        if again.is_none() {
+            self.fail(env, 0, Outcome::NotReplayable, None, Duration::ZERO);
+        }
+        again
+    }
+
     /// How long the level took that is asked now.
     pub(crate) fn took(&self) -> Duration {
         let took = self.times.map(|times| times.took(Instant::now()));
@@ -62,7 +83,8 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
         if place == 0 {
             env.come_back();
         }
-        let has_gone = self.is_over && outcome == Outcome::Refused(Reason::DeadlineExceeded);
+        let is_past = || self.is_over || self.why_over() == Some(Reason::DeadlineExceeded);
+        let has_gone = outcome == Outcome::Refused(Reason::DeadlineExceeded) && is_past();
         let tried = if has_gone {
             env.shared.tell_failed(place, outcome, took)
         } else {

@@ -1,5 +1,6 @@
 //! A level that is waited for.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -19,6 +20,7 @@ use crate::source::BoxFuture;
 /// A level below the primary that is asked now.
 pub(crate) struct Running<L, E, V> {
     place: u8,
+    is_new: bool,
     // The order matters: the work ends before what it has taken is given back. The lock makes the future `Sync`; nobody waits for it.
     work: Mutex<Work<L, E, V>>,
     permits: Option<Permits>,
@@ -39,6 +41,7 @@ impl<L, E, V> Running<L, E, V> {
     pub(super) fn new(place: u8, work: Work<L, E, V>, permits: Option<Permits>) -> Self {
         Self {
             place,
+            is_new: true,
             work: Mutex::new(work),
             permits,
         }
@@ -82,6 +85,14 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
             return Poll::Ready(None);
         };
         let place = asked.place;
+        // What was made in time may be polled too late to begin.
+        if mem::take(&mut asked.is_new)
+            && let Some(over) = self.why_over()
+        {
+            drop(running.take());
+            self.give_up_level(env, place, Some(over));
+            return Poll::Ready(None);
+        }
         match (asked.poll(cx), running.take()) {
             (Poll::Ready(came), Some(asked)) => Poll::Ready(self.came(env, asked, came, cx)),
             (_, asked) => {
@@ -115,6 +126,7 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
             place,
             work,
             permits,
+            ..
         } = running;
         drop(work);
         let result = match came {
@@ -127,7 +139,7 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
         judged.moves_on |= self.walk.is_before_primary() && verdict != Verdict::Success;
         match result {
             Ok(answer) if !judged.moves_on => {
-                Some(self.serve(env, place, verdict, answer, permits.unwrap_or_default()))
+                Some(self.serve(env, place, &judged, answer, permits.unwrap_or_default()))
             }
             result => {
                 if let Some(permits) = permits {
@@ -219,7 +231,7 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
         &self,
         env: &Env<'_, P, Req, L, E, K>,
         place: u8,
-        verdict: Verdict,
+        judged: &Judged,
         answer: L,
         permits: Permits,
     ) -> Step<P::Output, L, E, K::Value>
@@ -230,11 +242,15 @@ impl<T, E, F: Errors<E>> Descent<T, E, F> {
         env.come_back();
         let level = env.rung(place).map_or(Level::Backup, |rung| rung.level);
         let by = self.by(level, place, None);
-        let is_good = verdict == Verdict::Success;
-        let now = self.now().filter(|_| is_good);
-        env.shared.served(place, now, || by);
+        let is_good = judged.verdict == Verdict::Success;
+        if judged.refusal.is_some() {
+            env.shared.failed(place, outcome(judged), self.took());
+        } else {
+            let now = self.now().filter(|_| is_good);
+            env.shared.served(place, now, || by);
+        }
         let is_full = is_good && !env.protocol.is_degraded(&answer);
-        let mut answer = env.protocol.lower_holding(answer, permits, verdict);
+        let mut answer = env.protocol.lower_holding(answer, permits, judged.verdict);
         if is_full {
             answer = env.keep::<T>(level, self.asked(), answer);
         }

@@ -131,31 +131,38 @@ where
         }
     }
 
-    /// The primary is asked now, for which it was waited.
-    pub(super) fn asks_primary(&mut self) {
-        if let Some(cold) = self.under.as_mut().and_then(|under| under.cold.as_mut()) {
+    /// Whether the primary, which is ready at last, may be asked: not if nobody waits any more.
+    pub(super) fn may_ask_primary(&mut self) -> bool {
+        let Some(Under { descent, cold }) = &mut self.under else {
+            return true;
+        };
+        if let Some(cold) = cold {
             cold.asked = Instant::now();
         }
+        descent.why_over().is_none()
     }
 
-    /// The primary, which has its turn after another level, and what it is asked. Nothing where that has left it no time.
-    pub(super) fn ahead(&mut self) -> Option<(S, Req)> {
+    /// The primary, which has its turn after another level, and what it is asked. Nothing where that has left it no time, or no request
+    /// that could be sent again.
+    pub(super) fn ahead<R>(&mut self) -> Option<(S, Req)>
+    where
+        P: Replay<R, Sent = Req, Kept = Kept>,
+    {
         let Under { descent, cold } = self.under.as_mut()?;
-        let (service, mut request) = cold.as_mut()?.ahead.take()?;
+        let (service, sent) = cold.as_mut()?.ahead.take()?;
         let shared = &self.template.chain.0;
+        let protocol = &self.template.protocol;
         descent.ask_primary(shared);
+        let env = env(&self.template, cold.as_deref());
+        let request = descent.for_primary::<P, R, Req, L, K>(&env, sent, &mut self.kept);
+        let mut request = request?;
         if let Some(times) = &descent.times {
             if times.due <= times.since {
                 let over = descent.why_over();
-                descent.give_up_level(&env(&self.template, cold.as_deref()), 0, over);
+                descent.give_up_level(&env, 0, over);
                 return None;
             }
-            tell(
-                &self.template.protocol,
-                &mut request,
-                times,
-                shared.announces,
-            );
+            tell(protocol, &mut request, times, shared.announces);
         }
         Some((service, request))
     }

@@ -232,3 +232,34 @@ async fn once_the_caller_has_gone_a_queue_leaves_the_call_to_nobody() {
     assert_eq!(reason, Reason::DeadlineExceeded);
     assert_eq!(chain.snapshot().levels[1].served, 0);
 }
+
+// proves: FC-6
+#[tokio::test]
+async fn the_primary_has_the_whole_request_after_another_level_was_tried_first() {
+    let fails = || Source::function(async |_: Sent| Ok(broken()));
+    let full = || fails().limit(0);
+    // Reads the request first, as most do.
+    let reads = || {
+        Source::function(async |request: Sent| {
+            let read = request.into_body().collect().await;
+            assert_eq!(read.unwrap().to_bytes(), "a question");
+            Ok(broken())
+        })
+    };
+    for replica in [fails(), full(), reads()] {
+        let chain: Chain = FallbackChain::builder("exercised")
+            .replica(replica)
+            .exercise(1.0)
+            .build();
+        let primary = service_fn(async |request: Sent| {
+            let read = request.into_body().collect().await.unwrap().to_bytes();
+            Ok::<_, Infallible>(Response::new(LevelBody::from(read)))
+        });
+        let stack = chain.layer().http().layer(WidenLayer.layer(primary));
+        let answer = stack.oneshot(Request::new(Full::from("a question"))).await;
+        let answer = answer.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(answer.to_bytes(), "a question");
+        let seen = chain.snapshot();
+        assert_eq!((seen.levels[0].served, seen.levels[0].failed), (1, 0));
+    }
+}

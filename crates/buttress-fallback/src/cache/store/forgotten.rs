@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Made;
 
-/// The keys that were forgotten last, as many as answers are kept. Of all before them only one moment is known: an answer that was made
-/// earlier is not kept, whatever its key.
+/// Fewer would soon be too few where much is changed, however little is kept.
+pub(super) const LEAST: usize = 1000;
+const MOST: usize = 10_000;
+
+/// The keys that were forgotten last, as many as answers are kept, but 1000 to 10 000. Of all before them only one moment is known: an
+/// answer that was made earlier is not kept, whatever its key.
 #[derive(Debug)]
 pub(super) struct Forgotten {
     most: usize,
@@ -17,9 +21,9 @@ pub(super) struct Forgotten {
 }
 
 impl Forgotten {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(entries: usize) -> Self {
         Self {
-            most,
+            most: entries.clamp(LEAST, MOST),
             keys: HashMap::new(),
             order: BTreeMap::new(),
             number: 0,

@@ -1,6 +1,7 @@
 use buttress_testkit::deep;
 use proptest::prelude::*;
 
+use super::forgotten::LEAST;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -72,13 +73,16 @@ impl Model {
         self.kept.iter().map(|put| put.bytes).sum()
     }
 
-    fn forget(&mut self, key: u64, made: i64) {
+    fn forget(&mut self, key: u64, made: i64, is_change: bool) {
+        if !is_change && self.kept.iter().all(|kept| kept.key != key) {
+            return;
+        }
         self.kept.retain(|kept| kept.key != key || kept.made > made);
         let of_key = self.forgotten.iter().filter(|(of, _)| *of == key);
         let made = of_key.map(|(_, made)| *made).chain([made]).max().unwrap();
         self.forgotten.retain(|(of, _)| *of != key);
         self.forgotten.push((key, made));
-        if self.forgotten.len() > BOUNDS.entries {
+        if self.forgotten.len() > LEAST {
             self.before = self.before.max(self.forgotten.remove(0).1);
         }
     }
@@ -125,8 +129,8 @@ proptest! {
             let asked = now - ago;
             match what {
                 0 => {
-                    store.forget(key, at(asked), seconds(age));
-                    model.forget(key, asked - age);
+                    store.forget(key, at(asked), seconds(age), bytes % 2 == 0);
+                    model.forget(key, asked - age, bytes % 2 == 0);
                 }
                 1 => {}
                 _ => {
@@ -188,20 +192,27 @@ fn an_answer_that_was_on_its_way_when_its_key_was_forgotten_is_not_kept() {
     let mut store = Store::new(BOUNDS);
     let start = Instant::now();
     put(&mut store, "before", start, start);
-    store.forget(1, start + 2 * SECOND, Duration::ZERO);
+    store.forget(1, start + 2 * SECOND, Duration::ZERO, true);
     let late = start + 3 * SECOND;
     put(&mut store, "before, too", start + SECOND, late);
     assert_eq!(first(&mut store, late), Err(None));
     put(&mut store, "after", late, late);
     assert_eq!(first(&mut store, late), Ok("after"));
-    // Where more keys were forgotten than can be remembered, nothing that is so old is kept, whatever its key.
-    for key in 2..6 {
-        store.forget(key, late, Duration::ZERO);
-    }
+    // Where more keys were forgotten than can be remembered, nothing that is so old is kept, whatever its key; but whoever asks for what
+    // is not there leaves nothing to be remembered.
+    let forget_all = |store: &mut Store<_>, is_change| {
+        for key in 100..=100 + LEAST as u64 {
+            store.forget(key, late, Duration::ZERO, is_change);
+        }
+    };
     let keep = |store: &mut Store<_>, asked| {
         store.put(9, Arc::new("another"), Keep::of(1), asked, late);
         store.get(9, late).is_some()
     };
+    forget_all(&mut store, false);
+    assert!(keep(&mut store, start + SECOND));
+    forget_all(&mut store, true);
+    store.forget(9, start + SECOND, Duration::ZERO, false);
     assert!(!keep(&mut store, start + SECOND));
     assert!(keep(&mut store, late));
 }
@@ -215,8 +226,12 @@ fn an_older_answer_that_comes_later_does_not_replace_a_newer_one() {
     put(&mut store, "older", start, start + SECOND);
     assert_eq!(first(&mut store, start + SECOND), Ok("newer"));
     // Nor does it take it away; one of the same time or later does.
-    assert_eq!(store.forget(1, start, Duration::ZERO), None);
-    assert!(store.forget(1, start + SECOND, Duration::ZERO).is_some());
+    assert_eq!(store.forget(1, start, Duration::ZERO, true), None);
+    assert!(
+        store
+            .forget(1, start + SECOND, Duration::ZERO, true)
+            .is_some()
+    );
     assert_eq!(store.size(), (0, 0));
 }
 
@@ -243,6 +258,6 @@ fn any_age_is_safe() {
         store.put(1, Arc::new(()), keep, now, now);
     }
     assert!(store.get(1, now).is_some_and(|held| held.age.is_zero()));
-    store.forget(1, now, Duration::MAX);
+    store.forget(1, now, Duration::MAX, true);
     assert_eq!(store.size().0, 1);
 }
